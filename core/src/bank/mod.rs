@@ -1,0 +1,226 @@
+//! The bank: what is kept, and the seam behind which it is kept.
+//!
+//! A bank stores turns, the versions of memories, vectors and the outcome of every turn. It decides
+//! nothing and searches nothing. Every method is blocking; every change is durable before it returns.
+//!
+//! Rooms it touches: types, decision, embed (for [`Vector`]).
+
+mod codec;
+#[cfg(test)]
+mod conformance;
+mod memory;
+mod sled;
+
+pub use self::memory::MemoryBank;
+pub use self::sled::SledBank;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Applied;
+use crate::embed::Vector;
+use crate::types::{Memory, MemoryId, NewTurn, SpaceId, Timestamp, Turn, TurnId, UnitId};
+
+/// A durable store of turns and memories. Implementations are safe to use from many threads at once.
+pub trait Bank: Send + Sync {
+    /// Stores a turn and puts it at the end of the queue, durably. A turn whose reference the space
+    /// already has is not stored again: the answer is then the id it has.
+    fn append(&self, turn: &NewTurn, recorded: Timestamp) -> Result<Appended, BankError>;
+
+    /// A turn by its id.
+    fn turn(&self, id: TurnId) -> Result<Option<Turn>, BankError>;
+
+    /// All turns of a space, oldest first.
+    fn turns(&self, space: &SpaceId) -> Result<Vec<Turn>, BankError>;
+
+    /// The last `count` turns of the same space and session before `turn`, oldest first.
+    fn preceding(&self, turn: &Turn, count: usize) -> Result<Vec<Turn>, BankError>;
+
+    /// The first turn after `after` that waits in the queue, over all spaces.
+    fn next_waiting(&self, after: Option<TurnId>) -> Result<Option<TurnId>, BankError>;
+
+    /// What became of a turn; `None` while it waits or where there is no such turn.
+    fn outcome(&self, id: TurnId) -> Result<Option<TurnOutcome>, BankError>;
+
+    /// Puts a turn whose outcome is [`TurnOutcome::Failed`] back into the queue. False where there is
+    /// no such turn or it did not fail.
+    fn requeue(&self, id: TurnId) -> Result<bool, BankError>;
+
+    /// The id the next new memory must take. Ids are taken by [`Bank::commit`]; one that was never
+    /// committed is free again, one that was is never given twice.
+    fn next_memory_id(&self) -> Result<MemoryId, BankError>;
+
+    /// Takes a turn out of the queue with its outcome, and writes the memory versions that came of it:
+    /// all or nothing, durable on return. The previous version of each written memory becomes
+    /// [`MemoryState::Superseded`](crate::types::MemoryState::Superseded) in history.
+    ///
+    /// Refused with [`BankError::Conflict`] where a memory is not at the version the commit expects, or
+    /// the turn no longer waits; nothing is changed then.
+    fn commit(&self, commit: &Commit) -> Result<(), BankError>;
+
+    /// The newest version of a memory, whatever its state.
+    fn memory(&self, id: MemoryId) -> Result<Option<Memory>, BankError>;
+
+    /// The newest version of every memory of a space, by id, whatever its state.
+    fn memories(&self, space: &SpaceId) -> Result<Vec<Memory>, BankError>;
+
+    /// All versions of a memory, oldest first; empty where there is no such memory.
+    fn history(&self, id: MemoryId) -> Result<Vec<Memory>, BankError>;
+
+    /// Removes a memory with all its versions and vectors. False where there is none.
+    fn forget_memory(&self, id: MemoryId) -> Result<bool, BankError>;
+
+    /// Removes a turn with its vector, its queue entry and its outcome. Memories that name it as a
+    /// source stay, without naming it any more. False where there is none.
+    fn forget_turn(&self, id: TurnId) -> Result<bool, BankError>;
+
+    /// Stores vectors made by the embedder `embedder` (its identity). Units that are gone are skipped.
+    fn put_vectors(&self, embedder: &str, vectors: &[(UnitId, Vector)]) -> Result<(), BankError>;
+
+    /// The vectors of a space made by `embedder`. Those of other embedders are never returned.
+    fn vectors(&self, space: &SpaceId, embedder: &str) -> Result<Vec<(UnitId, Vector)>, BankError>;
+
+    /// All spaces that have a turn or a memory, by name.
+    fn spaces(&self) -> Result<Vec<SpaceId>, BankError>;
+
+    /// Counts over one space.
+    fn counts(&self, space: &SpaceId) -> Result<Counts, BankError>;
+}
+
+/// What `append` did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The turn's id.
+    pub id: TurnId,
+    /// False where the space already had a turn with this reference.
+    pub new: bool,
+}
+
+/// Everything one turn changes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Commit {
+    /// The turn, which must still wait.
+    pub turn: TurnId,
+    /// What became of it.
+    pub outcome: TurnOutcome,
+    /// New versions of memories, each id at most once.
+    pub writes: Vec<MemoryWrite>,
+}
+
+/// A new version of one memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MemoryWrite {
+    /// The version to write. `version` is 1 for a new memory, else one more than `expects`.
+    pub memory: Memory,
+    /// The version that must be the newest one in the bank; `None` where the memory is new.
+    pub expects: Option<u32>,
+    /// Its vector and the identity of the embedder that made it. A retired memory has none: the bank
+    /// then drops the vector it had.
+    pub vector: Option<(String, Vector)>,
+}
+
+/// What became of a turn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum TurnOutcome {
+    /// The turn was worked through; one entry for each fact it gave, in order.
+    Done(Vec<Applied>),
+    /// Nothing was written for it. It can be put back with [`Bank::requeue`].
+    Failed {
+        /// The step that failed: `extract` or `manage`.
+        step: Step,
+        /// Why, without any text of the turn.
+        reason: FailReason,
+    },
+}
+
+/// A step of the write flow that asks the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Step {
+    /// Turn to facts.
+    Extract,
+    /// Fact to operation.
+    Manage,
+}
+
+/// Why a turn failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FailReason {
+    /// The reply did not follow the step's format.
+    Unparseable,
+    /// The reply ran into its token limit.
+    CutOff,
+    /// Every fact in the reply names people, numbers or dates that the turn does not.
+    Ungrounded,
+    /// The reply names a memory that was not shown.
+    UnknownId,
+    /// The turn does not fit into the model's context; it stays searchable as a turn.
+    TooLong,
+}
+
+/// Counts over one space.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Turns kept.
+    pub turns: u64,
+    /// Turns that wait in the queue.
+    pub waiting: u64,
+    /// Turns whose outcome is a failure.
+    pub failed: u64,
+    /// Memories that hold.
+    pub current: u64,
+    /// Memories that were retired.
+    pub retired: u64,
+    /// Versions of memories, all told.
+    pub versions: u64,
+}
+
+/// Why the bank refused or failed. Unless a variant says otherwise the bank is as it was before the call.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BankError {
+    /// Another process, or another engine of this process, has the bank open.
+    #[error("the bank at {path} is open elsewhere: close the other program, or wait for it")]
+    Locked {
+        /// The bank's folder.
+        path: std::path::PathBuf,
+    },
+    /// The folder cannot be used.
+    #[error("the bank at {path} cannot be opened: check that the folder exists and may be written")]
+    Open {
+        /// The bank's folder.
+        path: std::path::PathBuf,
+        /// What the store said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The bank was written by a newer version of this engine.
+    #[error("the bank has format {found}, this version reads up to {known}: update the app")]
+    TooNew {
+        /// The format found.
+        found: u32,
+        /// The newest format this version reads.
+        known: u32,
+    },
+    /// A stored record is damaged. Other records are unaffected.
+    #[error("the {kind} record {id} of the bank is damaged ({what}): restore the bank from a copy")]
+    Damaged {
+        /// Which kind of record.
+        kind: &'static str,
+        /// Its key, as an id or in hexadecimal.
+        id: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A commit does not fit what the bank holds now. Nothing was changed; work the turn again.
+    #[error("the bank changed while turn {turn} was worked on: work it again")]
+    Conflict {
+        /// The turn.
+        turn: TurnId,
+    },
+    /// The store or the disk failed. If this was a change it may or may not be there after a restart, but
+    /// never in part.
+    #[error("the bank's store failed: check the disk's free space and health")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

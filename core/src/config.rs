@@ -1,0 +1,43 @@
+//! Every setting of the engine: its unit, its default and the evidence for it.
+//!
+//! Settings that belong to one model or one file stand with that model
+//! ([`LlamaSettings`](crate::model::LlamaSettings)). Rooms it touches: none.
+
+/// How the engine works. Cheap to clone; the defaults are for a phone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Turns of the same session that extraction reads before the turn itself. Default 4: a guess; enough for
+    /// "him" and "there", few enough that a small model does not take facts from them.
+    pub context_turns: usize,
+    /// Memories shown to the manager for one fact. Default 6: the paper does not state its number; a small
+    /// model's choice gets worse with every distractor, and a fact rarely concerns more than two memories.
+    pub shown_memories: usize,
+    /// Most memories and turns that are retrieved for a question. Default 60: Memory-R1, section 4.1.
+    pub retrieved: usize,
+    /// Most tokens of retrieved text in a question's prompt. Default 2,400: with wording and answer this
+    /// stays within the 3,000 tokens beyond which an 8B model answers worse (field.md).
+    pub evidence_tokens: usize,
+    /// Turns before and after a turn that count towards its words in lexical search. Default 2: worth 9
+    /// points of recall@10 on LoCoMo (field.md).
+    pub neighbours: usize,
+    /// Weight of lexical against dense search in the score sum, 0 to 1. Default 0.5: the plain min–max sum
+    /// of field.md, untuned.
+    pub lexical_weight: f32,
+    /// Texts embedded at a time when vectors are made up for. Default 16: larger batches gain nothing on two
+    /// threads and hold more memory.
+    pub embed_batch: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            context_turns: 4,
+            shown_memories: 6,
+            retrieved: 60,
+            evidence_tokens: 2_400,
+            neighbours: 2,
+            lexical_weight: 0.5,
+            embed_batch: 16,
+        }
+    }
+}

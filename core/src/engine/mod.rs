@@ -1,0 +1,527 @@
+//! The engine: owns bank, indexes, model and embedder, and is the only thing a host talks to.
+//!
+//! One writer, many readers: changes of the bank are made under one lock, held for milliseconds and never
+//! while a model runs; the queue is worked under another, so that `append` stays quick meanwhile. It decides
+//! nothing: the order of events stands in `pipeline`.
+//!
+//! Rooms it touches: all above it.
+
+mod error;
+
+pub use self::error::{AppendError, ForgetError, OpenError, ProcessError, RememberError, SearchError};
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use crate::bank::{Appended, Bank, BankError, Commit, Counts, SledBank, TurnOutcome};
+use crate::config::Config;
+use crate::embed::{Embedder, Vector};
+use crate::index::SpaceIndex;
+use crate::model::{LanguageModel, Usage};
+use crate::pipeline::answer::{self, Answer, AskError};
+use crate::pipeline::remember::{self, Tools, WorkError};
+use crate::pipeline::retrieve::{self, Hit};
+use crate::types::{
+    Cancel, Memory, MemoryId, MemoryState, NewTurn, Question, SpaceId, Timestamp, Turn, TurnId, UnitId,
+};
+
+/// What an engine is made of. The clock is the host's: the engine never reads the device's.
+#[derive(Clone)]
+pub struct Setup {
+    /// The language model; without one, turns are kept and can be searched, and the queue waits.
+    pub model: Option<Arc<dyn LanguageModel>>,
+    /// The embedder; without one, search is by words only.
+    pub embedder: Option<Arc<dyn Embedder>>,
+    /// The settings.
+    pub config: Config,
+    /// Record time, UTC.
+    pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+}
+
+impl Setup {
+    /// No model, no embedder, default settings.
+    pub fn new(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self { model: None, embedder: None, config: Config::default(), clock: Arc::new(clock) }
+    }
+
+    /// With a language model.
+    #[must_use]
+    pub fn with_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
+        self.model = Some(model);
+        self
+    }
+
+    /// With an embedder.
+    #[must_use]
+    pub fn with_embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.embedder = Some(embedder);
+        self
+    }
+
+    /// With other settings.
+    #[must_use]
+    pub fn with_config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+}
+
+/// How much of the queue to work. What is left stays, and the next call goes on with it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Most turns; `None`: all.
+    pub turns: Option<usize>,
+    /// Most time; a turn that is cut short by it still waits.
+    pub time: Option<Duration>,
+}
+
+/// What `process` did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    /// Turns worked through, failures included.
+    pub turns: usize,
+    /// Of these, turns whose outcome is a failure.
+    pub failed: usize,
+    /// Why it ended.
+    pub ended: Ended,
+    /// What the model calls cost.
+    pub usage: Usage,
+}
+
+/// Why `process` ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing waits any more.
+    Empty,
+    /// The budget was used up.
+    Budget,
+    /// The caller stopped it.
+    Cancelled,
+    /// There is no language model; vectors were made up for, and the queue waits.
+    NoModel,
+}
+
+/// What became of one turn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Receipt {
+    /// The turn.
+    pub turn: TurnId,
+    /// Its outcome, operation by operation.
+    pub outcome: TurnOutcome,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+/// A search hit with what it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The unit and its scores.
+    pub hit: Hit,
+    /// Who said it.
+    pub speaker: String,
+    /// When, on the speaker's wall clock.
+    pub time: Timestamp,
+    /// The words.
+    pub text: String,
+}
+
+/// A space in numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stats {
+    /// Of turns, memories and outcomes.
+    pub counts: Counts,
+    /// Failed turns by step and reason.
+    pub failures: BTreeMap<String, u64>,
+    /// What was done with facts, by operation, and by guard where the engine departed from the model.
+    pub operations: BTreeMap<String, u64>,
+}
+
+/// An open bank with all that works on it. Cheap to clone; all clones are one engine. `Send + Sync`.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    bank: Arc<dyn Bank>,
+    setup: Setup,
+    /// Held while the bank and an index change together.
+    writer: Mutex<()>,
+    /// Held while the queue is worked.
+    working: Mutex<()>,
+    /// Indexes are built when a space is first used.
+    spaces: RwLock<HashMap<SpaceId, Arc<RwLock<SpaceIndex>>>>,
+}
+
+impl Engine {
+    /// Opens the bank in `folder`, or makes one there. Reads no memories: indexes are built on first use.
+    pub fn open(folder: &Path, setup: Setup) -> Result<Self, OpenError> {
+        Ok(Self::with_bank(Arc::new(SledBank::open(folder)?), setup))
+    }
+
+    /// An engine over any bank.
+    pub fn with_bank(bank: Arc<dyn Bank>, setup: Setup) -> Self {
+        let (writer, working, spaces) = Default::default();
+        Self(Arc::new(Inner { bank, setup, writer, working, spaces }))
+    }
+
+    /// Stores a turn, durably, and puts it into the queue. Takes milliseconds and asks no model. A turn whose
+    /// reference its space already has is not stored again.
+    pub fn append(&self, turn: NewTurn) -> Result<Appended, AppendError> {
+        let turn = turn.checked()?;
+        let inner = &*self.0;
+        let _writer = lock(&inner.writer);
+        let appended = inner.bank.append(&turn, (inner.setup.clock)())?;
+        if appended.new
+            && let Some(index) = inner.built(&turn.space)
+            && let Some(turn) = inner.bank.turn(appended.id)?
+        {
+            write(&index).add_turn(&turn);
+        }
+        Ok(appended)
+    }
+
+    /// Works the queue within `budget`: every turn becomes memories, or a failure that can be seen. `observe`
+    /// hears of every turn as soon as it is committed.
+    pub fn process(
+        &self,
+        budget: &Budget,
+        cancel: &Cancel,
+        observe: &mut dyn FnMut(&Receipt),
+    ) -> Result<Progress, ProcessError> {
+        let inner = &*self.0;
+        let _working = lock(&inner.working);
+        let deadline = budget.time.and_then(|time| Instant::now().checked_add(time));
+        let stop = deadline.map_or_else(|| cancel.clone(), |deadline| cancel.until(deadline));
+        let mut progress = Progress { turns: 0, failed: 0, ended: Ended::Empty, usage: Usage::default() };
+        let ended = |stop: &Cancel| match (cancel.is_cancelled(), stop.is_cancelled()) {
+            (true, _) => Some(Ended::Cancelled),
+            (_, true) => Some(Ended::Budget),
+            _ => None,
+        };
+        inner.embed_rest(&stop)?;
+        inner.rebuild_graphs(&stop)?;
+        loop {
+            if let Some(ended) = ended(&stop) {
+                progress.ended = ended;
+                return Ok(progress);
+            }
+            let Some(id) = inner.bank.next_waiting(None)? else { return Ok(progress) };
+            let Some(model) = &inner.setup.model else {
+                progress.ended = Ended::NoModel;
+                return Ok(progress);
+            };
+            if budget.turns.is_some_and(|most| progress.turns >= most) {
+                progress.ended = Ended::Budget;
+                return Ok(progress);
+            }
+            match inner.work(model.as_ref(), id, &stop) {
+                Ok(receipt) => {
+                    progress.turns += 1;
+                    progress.failed += usize::from(matches!(receipt.outcome, TurnOutcome::Failed { .. }));
+                    progress.usage += receipt.usage;
+                    observe(&receipt);
+                }
+                Err(WorkError::Cancelled) => {
+                    progress.ended = ended(&stop).unwrap_or(Ended::Cancelled);
+                    return Ok(progress);
+                }
+                // The bank moved under the turn, by `forget`: it is worked again.
+                Err(WorkError::Bank(BankError::Conflict { .. })) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Stores a turn and works the queue up to it: its receipt.
+    pub fn remember(&self, turn: NewTurn, cancel: &Cancel) -> Result<Receipt, RememberError> {
+        let id = self.append(turn)?.id;
+        let mut receipt = None;
+        loop {
+            if let Some(outcome) = self.0.bank.outcome(id)? {
+                let done_before = Receipt { turn: id, outcome, usage: Usage::default() };
+                return Ok(receipt.unwrap_or(done_before));
+            }
+            let one = Budget { turns: Some(1), time: None };
+            let progress = self.process(&one, cancel, &mut |done| {
+                if done.turn == id {
+                    receipt = Some(done.clone());
+                }
+            })?;
+            match progress.ended {
+                Ended::Empty | Ended::Budget => {}
+                Ended::Cancelled => return Err(RememberError::Cancelled { turn: id }),
+                Ended::NoModel => return Err(RememberError::NoModel { turn: id }),
+            }
+            if self.0.bank.turn(id)?.is_none() {
+                return Err(RememberError::Gone { turn: id });
+            }
+        }
+    }
+
+    /// Answers a question from what is remembered. Pieces of the answer go to `sink` as they come; a sink
+    /// that breaks stops the answer.
+    pub fn ask(
+        &self,
+        question: &Question,
+        cancel: &Cancel,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Answer, AskError> {
+        let inner = &*self.0;
+        let model = inner.setup.model.as_deref().ok_or(AskError::NoModel)?;
+        let hits = inner.hits(&question.space, question.text(), inner.setup.config.retrieved)?;
+        answer::answer(inner.bank.as_ref(), model, &inner.setup.config, question, &hits, cancel, sink)
+    }
+
+    /// The best `k` memories and turns for a text, without a language model.
+    pub fn search(&self, space: &SpaceId, text: &str, k: usize) -> Result<Vec<Found>, SearchError> {
+        let hits = self.0.hits(space, text, k)?;
+        let mut found = Vec::with_capacity(hits.len());
+        for hit in hits {
+            let (speaker, time, text) = match hit.unit {
+                UnitId::Memory(id) => match self.0.bank.memory(id)? {
+                    Some(memory) => (memory.speaker, memory.valid_from, memory.text),
+                    None => continue,
+                },
+                UnitId::Turn(id) => match self.0.bank.turn(id)? {
+                    Some(turn) => (turn.speaker, turn.time, turn.text),
+                    None => continue,
+                },
+            };
+            found.push(Found { hit, speaker, time, text });
+        }
+        Ok(found)
+    }
+
+    /// The memories of a space that hold, by id.
+    pub fn memories(&self, space: &SpaceId) -> Result<Vec<Memory>, BankError> {
+        let mut memories = self.0.bank.memories(space)?;
+        memories.retain(|memory| memory.state == MemoryState::Current);
+        Ok(memories)
+    }
+
+    /// The newest version of a memory, also of a retired one.
+    pub fn memory(&self, id: MemoryId) -> Result<Option<Memory>, BankError> {
+        self.0.bank.memory(id)
+    }
+
+    /// All versions of a memory, oldest first.
+    pub fn history(&self, id: MemoryId) -> Result<Vec<Memory>, BankError> {
+        self.0.bank.history(id)
+    }
+
+    /// A turn.
+    pub fn turn(&self, id: TurnId) -> Result<Option<Turn>, BankError> {
+        self.0.bank.turn(id)
+    }
+
+    /// The turns of a space, oldest first.
+    pub fn turns(&self, space: &SpaceId) -> Result<Vec<Turn>, BankError> {
+        self.0.bank.turns(space)
+    }
+
+    /// What became of a turn; `None` while it waits.
+    pub fn outcome(&self, id: TurnId) -> Result<Option<TurnOutcome>, BankError> {
+        self.0.bank.outcome(id)
+    }
+
+    /// Puts a turn that failed back into the queue; false where it did not fail.
+    pub fn retry(&self, id: TurnId) -> Result<bool, BankError> {
+        let _writer = lock(&self.0.writer);
+        self.0.bank.requeue(id)
+    }
+
+    /// Removes a memory or a turn with everything kept about it: nothing finds it any more. Memories that
+    /// came from a forgotten turn stay. False where there was nothing to remove.
+    pub fn forget(&self, unit: UnitId) -> Result<bool, ForgetError> {
+        let inner = &*self.0;
+        let _writer = lock(&inner.writer);
+        let space = match unit {
+            UnitId::Memory(id) => inner.bank.memory(id)?.map(|memory| memory.space),
+            UnitId::Turn(id) => inner.bank.turn(id)?.map(|turn| turn.space),
+        };
+        let Some(space) = space else { return Ok(false) };
+        let gone = match unit {
+            UnitId::Memory(id) => inner.bank.forget_memory(id),
+            UnitId::Turn(id) => inner.bank.forget_turn(id),
+        };
+        // Also after an error: the index must not know more than the bank. It is built again on next use.
+        inner.spaces.write().unwrap_or_else(PoisonError::into_inner).remove(&space);
+        Ok(gone?)
+    }
+
+    /// All spaces that hold something.
+    pub fn spaces(&self) -> Result<Vec<SpaceId>, BankError> {
+        self.0.bank.spaces()
+    }
+
+    /// A space in numbers. Reads all its turns' outcomes.
+    pub fn stats(&self, space: &SpaceId) -> Result<Stats, BankError> {
+        let mut stats = Stats {
+            counts: self.0.bank.counts(space)?,
+            failures: BTreeMap::new(),
+            operations: BTreeMap::new(),
+        };
+        for turn in self.0.bank.turns(space)? {
+            match self.0.bank.outcome(turn.id)? {
+                Some(TurnOutcome::Failed { step, reason }) => {
+                    count(&mut stats.failures, &format!("{step:?}/{reason:?}"))
+                }
+                Some(TurnOutcome::Done(applied)) => {
+                    for one in applied {
+                        count(&mut stats.operations, &format!("{:?}", one.operation).to_uppercase());
+                        if let Some(guard) = one.guard {
+                            count(&mut stats.operations, &format!("guard/{guard:?}"));
+                        }
+                    }
+                }
+                None => {}
+            }
+        }
+        Ok(stats)
+    }
+}
+
+impl Inner {
+    /// Works one turn and commits it.
+    fn work(&self, model: &dyn LanguageModel, id: TurnId, stop: &Cancel) -> Result<Receipt, WorkError> {
+        let conflict = BankError::Conflict { turn: id };
+        let turn = self.bank.turn(id)?.ok_or(conflict)?;
+        let index = self.index(&turn.space)?;
+        let tools = Tools {
+            bank: self.bank.as_ref(),
+            model,
+            embedder: self.setup.embedder.as_deref(),
+            config: &self.setup.config,
+            index: &|read: &mut dyn FnMut(&SpaceIndex)| {
+                read(&index.read().unwrap_or_else(PoisonError::into_inner))
+            },
+            now: (self.setup.clock)(),
+        };
+        let (commit, usage) = remember::work(&tools, &turn, stop)?;
+        self.commit(&turn.space, &commit)?;
+        Ok(Receipt { turn: id, outcome: commit.outcome, usage })
+    }
+
+    fn commit(&self, space: &SpaceId, commit: &Commit) -> Result<(), BankError> {
+        let _writer = lock(&self.writer);
+        if let Err(error) = self.bank.commit(commit) {
+            // A store that failed may hold the change all the same: the index is built again from it.
+            self.spaces.write().unwrap_or_else(PoisonError::into_inner).remove(space);
+            return Err(error);
+        }
+        if let Some(index) = self.built(space) {
+            let mut index = write(&index);
+            for one in &commit.writes {
+                index.put_memory(&one.memory);
+                if let Some((_, vector)) = &one.vector {
+                    index.put_vector(UnitId::Memory(one.memory.id), vector);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hits(&self, space: &SpaceId, text: &str, k: usize) -> Result<Vec<Hit>, SearchError> {
+        let index = self.index(space)?;
+        let vector = match &self.setup.embedder {
+            Some(embedder) => remember::embed_all(embedder.as_ref(), &[text])?.pop(),
+            None => None,
+        };
+        let index = index.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(retrieve::retrieve(&index, &self.setup.config, text, vector.as_ref(), |_| true, k))
+    }
+
+    /// Makes the vectors that are still missing: of turns as they came in, and of everything where the
+    /// embedder is a new one.
+    fn embed_rest(&self, stop: &Cancel) -> Result<(), ProcessError> {
+        let Some(embedder) = &self.setup.embedder else { return Ok(()) };
+        for space in self.bank.spaces()? {
+            let index = self.index(&space)?;
+            while !stop.is_cancelled() {
+                let units = index
+                    .read()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .unembedded(self.setup.config.embed_batch);
+                if units.is_empty() {
+                    break;
+                }
+                let mut texts = Vec::with_capacity(units.len());
+                for unit in &units {
+                    texts.push(self.indexed_text(*unit)?.unwrap_or_default());
+                }
+                let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+                let vectors = remember::embed_all(embedder.as_ref(), &texts)?;
+                let vectors: Vec<(UnitId, Vector)> = units.into_iter().zip(vectors).collect();
+                let _writer = lock(&self.writer);
+                self.bank.put_vectors(embedder.identity(), &vectors)?;
+                let mut index = write(&index);
+                for (unit, vector) in &vectors {
+                    index.put_vector(*unit, vector);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Builds the graphs of large spaces anew where that pays. Readers go on meanwhile.
+    fn rebuild_graphs(&self, stop: &Cancel) -> Result<(), ProcessError> {
+        for space in self.bank.spaces()? {
+            let Some(index) = self.built(&space) else { continue };
+            if stop.is_cancelled() {
+                break;
+            }
+            let stale = write(&index).stale_graph();
+            if let Some(snapshot) = stale {
+                let graph = snapshot.build();
+                write(&index).adopt_graph(graph);
+            }
+        }
+        Ok(())
+    }
+
+    fn indexed_text(&self, unit: UnitId) -> Result<Option<String>, BankError> {
+        Ok(match unit {
+            UnitId::Memory(id) => self.bank.memory(id)?.map(|memory| memory.indexed_text()),
+            UnitId::Turn(id) => self.bank.turn(id)?.map(|turn| turn.indexed_text()),
+        })
+    }
+
+    fn built(&self, space: &SpaceId) -> Option<Arc<RwLock<SpaceIndex>>> {
+        self.spaces.read().unwrap_or_else(PoisonError::into_inner).get(space).cloned()
+    }
+
+    /// The index of a space, built from the bank where it is not yet.
+    fn index(&self, space: &SpaceId) -> Result<Arc<RwLock<SpaceIndex>>, BankError> {
+        if let Some(index) = self.built(space) {
+            return Ok(index);
+        }
+        let _writer = lock(&self.writer);
+        if let Some(index) = self.built(space) {
+            return Ok(index);
+        }
+        let vectors = match &self.setup.embedder {
+            Some(embedder) => self.bank.vectors(space, embedder.identity())?,
+            None => Vec::new(),
+        };
+        let (turns, memories) = (self.bank.turns(space)?, self.bank.memories(space)?);
+        let index = Arc::new(RwLock::new(SpaceIndex::build(&self.setup.config, &turns, &memories, &vectors)));
+        self.spaces.write().unwrap_or_else(PoisonError::into_inner).insert(space.clone(), Arc::clone(&index));
+        Ok(index)
+    }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, key: &str) {
+    *counts.entry(key.to_owned()).or_default() += 1;
+}
+
+/// A lock whose holder panicked guards nothing half-done: the bank changes in one transaction, and indexes
+/// are built again where in doubt.
+fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write(index: &RwLock<SpaceIndex>) -> std::sync::RwLockWriteGuard<'_, SpaceIndex> {
+    index.write().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,228 @@
+//! GGUF models through llama.cpp: one worker thread owns model, adapters and context.
+//!
+//! llama.cpp's context belongs to one thread, so calls are jobs on a channel and replies stream back over
+//! another. The worker keeps the tokens that its KV cache holds, and evaluates only what a prompt does not
+//! share with them; the cache is emptied when the adapter changes. This file knows no wording.
+//!
+//! Rooms it touches: types, prompt (chat pieces, fingerprint), model.
+
+mod memory;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use llama_cpp_2::llama_backend::LlamaBackend;
+use once_cell::sync::OnceCell;
+
+use self::worker::{Event, Job};
+use super::gguf::{Gguf, GgufError};
+use super::{Completion, LanguageModel, ModelError, Request, Role, adapter};
+use crate::prompt;
+use crate::prompt::chat::ChatFormat;
+use crate::types::Cancel;
+
+/// What to load, and how.
+#[derive(Debug, Clone)]
+pub struct LlamaSettings {
+    /// The GGUF file of the base model.
+    pub model: PathBuf,
+    /// A LoRA adapter for each agent that has one.
+    pub adapters: BTreeMap<Role, PathBuf>,
+    /// Tokens of prompt and reply together. Default 4096: the paper's prompt limit (section 4.1), and what
+    /// 60 memories need. Cut down to what the model was trained for.
+    pub context_tokens: u32,
+    /// Threads that compute. Default: half the processors, at least 1, at most 4; all of them where there are
+    /// only two. A guess until each device is calibrated.
+    pub threads: u32,
+    /// Most bytes the model may take, where the host knows better than the system (an iOS app's own limit).
+    pub memory_limit: Option<u64>,
+    /// The folder with llama.cpp's processor variants, where the program was shipped with them; `None`: where
+    /// they were built.
+    pub backends: Option<PathBuf>,
+}
+
+impl LlamaSettings {
+    /// The defaults for this model file.
+    pub fn new(model: impl Into<PathBuf>) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+        Self {
+            model: model.into(),
+            adapters: BTreeMap::new(),
+            context_tokens: 4096,
+            threads: if processors <= 2 { processors } else { (processors / 2).min(4) },
+            memory_limit: None,
+            backends: None,
+        }
+    }
+}
+
+/// A loaded model. Dropping it frees the model once a running completion has ended.
+pub struct LlamaModel {
+    jobs: Mutex<Option<Sender<Job>>>,
+    thread: Option<JoinHandle<()>>,
+    context_tokens: usize,
+}
+
+impl LlamaModel {
+    /// Checks file, adapters and memory, then loads. Nothing is loaded where a check fails.
+    pub fn load(settings: &LlamaSettings) -> Result<Self, ModelError> {
+        let head = read_head(&settings.model)?;
+        let format = chat_format(&settings.model, &head)?;
+        check_adapters(settings)?;
+        let trained = head.of_architecture("context_length").unwrap_or(u64::from(settings.context_tokens));
+        let context_tokens = u64::from(settings.context_tokens).min(trained) as u32;
+        memory::check(settings, &head, context_tokens)?;
+        let backend = backend(settings.backends.as_deref())?;
+
+        let (jobs, inbox) = channel();
+        let (ready, loaded) = channel();
+        let plan = worker::Plan { settings: settings.clone(), context_tokens, format, backend };
+        let thread = std::thread::Builder::new()
+            .name("keepsake-model".to_owned())
+            .spawn(move || worker::run(&plan, &inbox, &ready))
+            .map_err(|error| ModelError::Failed(format!("no thread for the model: {error}")))?;
+        receive(&loaded)??;
+        Ok(Self {
+            jobs: Mutex::new(Some(jobs)),
+            thread: Some(thread),
+            context_tokens: context_tokens as usize,
+        })
+    }
+
+    fn send(&self, job: Job) -> Result<(), ModelError> {
+        let jobs = self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or_else(thread_ended)
+    }
+}
+
+impl Drop for LlamaModel {
+    fn drop(&mut self) {
+        *self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the model's thread ended by a panic");
+        }
+    }
+}
+
+impl LanguageModel for LlamaModel {
+    fn context_tokens(&self) -> usize {
+        self.context_tokens
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
+        let (reply, answer) = channel();
+        self.send(Job::Count { text: text.to_owned(), reply })?;
+        receive(&answer)
+    }
+
+    fn complete(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Completion, ModelError> {
+        let (reply, events) = channel();
+        // A switch of this call alone, so that a sink that breaks does not throw the caller's.
+        let stop = Cancel::new();
+        self.send(Job::Complete {
+            request: request.clone(),
+            cancel: cancel.clone(),
+            stop: stop.clone(),
+            reply,
+        })?;
+        loop {
+            match receive(&events)? {
+                Event::Text(text) => {
+                    if !stop.is_cancelled() && sink(&text).is_break() {
+                        stop.cancel();
+                    }
+                }
+                Event::Done(result) => return result,
+            }
+        }
+    }
+}
+
+fn receive<T>(channel: &Receiver<T>) -> Result<T, ModelError> {
+    channel.recv().map_err(|_| thread_ended())
+}
+
+fn thread_ended() -> ModelError {
+    ModelError::Failed("its thread ended; load the model again".to_owned())
+}
+
+fn read_head(path: &Path) -> Result<Gguf, ModelError> {
+    if !path.is_file() {
+        return Err(ModelError::Missing { path: path.to_owned() });
+    }
+    let unusable = |what: String| ModelError::Unusable { path: path.to_owned(), what };
+    let head = Gguf::read(path).map_err(|error| {
+        unusable(match &error {
+            GgufError::Io(source) => format!("{error}: {source}"),
+            _ => error.to_string(),
+        })
+    })?;
+    if head.text("general.type") == Some("adapter") {
+        return Err(unusable("it is a LoRA adapter, not a model".to_owned()));
+    }
+    if head.tensors == 0 {
+        return Err(unusable("it holds no weights".to_owned()));
+    }
+    Ok(head)
+}
+
+fn chat_format(path: &Path, head: &Gguf) -> Result<ChatFormat, ModelError> {
+    head.text("tokenizer.chat_template")
+        .and_then(ChatFormat::detect)
+        .ok_or_else(|| ModelError::ChatFormat { path: path.to_owned() })
+}
+
+fn check_adapters(settings: &LlamaSettings) -> Result<(), ModelError> {
+    if settings.adapters.is_empty() {
+        return Ok(());
+    }
+    let base = adapter::file_sha256(&settings.model).map_err(|error| ModelError::Unusable {
+        path: settings.model.clone(),
+        what: format!("it cannot be read: {error}"),
+    })?;
+    for (role, path) in &settings.adapters {
+        adapter::check(path, *role, &base, &prompt::fingerprint())
+            .map_err(|why| ModelError::Adapter { path: path.clone(), why })?;
+    }
+    Ok(())
+}
+
+/// llama.cpp is started once in a process and never stopped.
+fn backend(folder: Option<&Path>) -> Result<&'static LlamaBackend, ModelError> {
+    static BACKEND: OnceCell<LlamaBackend> = OnceCell::new();
+    BACKEND.get_or_try_init(|| {
+        load_variants(folder);
+        let mut backend = LlamaBackend::init().map_err(|error| ModelError::Failed(error.to_string()))?;
+        backend.void_logs();
+        if llama_cpp_2::list_llama_ggml_backend_devices().is_empty() {
+            return Err(ModelError::Failed(
+                "llama.cpp found no code for this processor: keep the folder `lib` beside the program"
+                    .to_owned(),
+            ));
+        }
+        Ok(backend)
+    })
+}
+
+#[cfg(target_os = "linux")]
+fn load_variants(folder: Option<&Path>) {
+    match folder.filter(|folder| folder.to_str().is_some()) {
+        Some(folder) => llama_cpp_2::llama_backend::load_backends_from_path(folder),
+        None => llama_cpp_2::llama_backend::load_backends(),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn load_variants(_folder: Option<&Path>) {}

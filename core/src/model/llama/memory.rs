@@ -1,0 +1,50 @@
+//! Whether a model fits into memory, reckoned from its head before a byte of it is loaded.
+//!
+//! Rooms it touches: model, model::gguf.
+
+use super::{LlamaSettings, worker};
+use crate::model::ModelError;
+use crate::model::gguf::Gguf;
+
+const MIB: u64 = 1 << 20;
+
+/// Refuses a model that needs more than is available: with both numbers.
+pub(super) fn check(settings: &LlamaSettings, head: &Gguf, context_tokens: u32) -> Result<(), ModelError> {
+    let needed = needed_bytes(head, context_tokens);
+    let available = settings.memory_limit.map_or_else(available_bytes, |limit| limit.min(available_bytes()));
+    if needed > available {
+        return Err(ModelError::TooLarge {
+            path: settings.model.clone(),
+            needed_mib: needed.div_ceil(MIB),
+            available_mib: available / MIB,
+        });
+    }
+    Ok(())
+}
+
+/// Weights, KV cache of 16-bit keys and values for every token of the context, logits and activations of one
+/// batch, and 32 MiB for the rest. An estimate: measured on SmolLM2-135M it is above what is really taken.
+fn needed_bytes(head: &Gguf, context_tokens: u32) -> u64 {
+    let of = |key| head.of_architecture(key);
+    let width = of("embedding_length").unwrap_or(4096);
+    let heads = of("attention.head_count").unwrap_or(32).max(1);
+    let kv_heads = of("attention.head_count_kv").unwrap_or(heads);
+    let head_width = of("attention.key_length").unwrap_or(width / heads);
+    let layers = of("block_count").unwrap_or(32);
+    let vocabulary = head.array_length("tokenizer.ggml.tokens").unwrap_or(32_000);
+    let per_token =
+        2_u64.saturating_mul(layers).saturating_mul(kv_heads).saturating_mul(head_width).saturating_mul(2);
+    let cache = per_token.saturating_mul(u64::from(context_tokens));
+    let batch = u64::from(worker::BATCH_TOKENS)
+        .saturating_mul(vocabulary.saturating_add(width.saturating_mul(16)) * 4);
+    head.tensor_bytes.saturating_add(cache).saturating_add(batch).saturating_add(32 * MIB)
+}
+
+/// What the system can give without swapping; the container's limit where it is lower.
+fn available_bytes() -> u64 {
+    // Where the system does not say, nothing is refused.
+    let Ok(mut system) = sysinfo::System::new() else { return u64::MAX };
+    system.refresh_memory();
+    let whole = system.available_memory();
+    system.cgroup_limits().map_or(whole, |limits| limits.free_memory.min(whole))
+}

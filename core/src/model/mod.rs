@@ -1,0 +1,201 @@
+//! Language models: the seam, and what is asked and answered through it.
+//!
+//! A model turns a chat into text, under a grammar where one is given. It knows nothing of memories,
+//! banks or wording.
+//!
+//! Rooms it touches: types (for [`Cancel`]), prompt::chat (for [`Chat`]).
+
+pub mod adapter;
+pub mod gguf;
+#[cfg(feature = "llama")]
+mod llama;
+
+#[cfg(feature = "llama")]
+pub use self::llama::{LlamaModel, LlamaSettings};
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::prompt::chat::Chat;
+use crate::types::Cancel;
+
+/// Which agent speaks; each may have a LoRA adapter of its own (Memory-R1, section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Decides what to keep: extraction and operations.
+    Manager,
+    /// Distils memories and answers.
+    Answer,
+}
+
+impl Role {
+    /// The word used in adapter files.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Manager => "manager",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+/// A language model. Blocking; may be called from many threads, which then wait for each other.
+pub trait LanguageModel: Send + Sync {
+    /// Tokens of prompt and reply together that it can hold.
+    fn context_tokens(&self) -> usize;
+
+    /// How many tokens `text` has as content (control tokens in it are plain text).
+    fn count_tokens(&self, text: &str) -> Result<usize, ModelError>;
+
+    /// Completes a chat. Every piece of text goes to `sink` as soon as it exists; a sink that breaks
+    /// stops the completion like a thrown `cancel`, which is looked at for every token.
+    fn complete(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Completion, ModelError>;
+}
+
+/// What a model is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// Which agent speaks.
+    pub role: Role,
+    /// What it reads.
+    pub chat: Chat,
+    /// GBNF (llama.cpp's grammar notation) that the reply must follow, its start rule named `root`. A
+    /// model that cannot be constrained ignores it; replies are parsed and checked all the same.
+    pub grammar: Option<String>,
+    /// Most tokens of the reply.
+    pub max_tokens: usize,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+}
+
+/// How tokens are chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Sampling {
+    /// The likeliest token each time.
+    Greedy,
+    /// From the whole distribution, at a temperature above 0, reproducibly by seed.
+    Temperature {
+        /// 1 leaves the model's distribution as it is.
+        temperature: f32,
+        /// Same seed, same reply (on the same build).
+        seed: u32,
+    },
+}
+
+/// A model's reply with what it cost.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// The text, without the end-of-turn token.
+    pub text: String,
+    /// Why it ended.
+    pub stop: Stop,
+    /// The cost.
+    pub usage: Usage,
+}
+
+/// Why a completion ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The model ended its turn, or the grammar allowed nothing more.
+    EndOfTurn,
+    /// The token limit was reached.
+    Length,
+    /// The caller stopped it.
+    Cancelled,
+}
+
+/// What model calls cost. Adds up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Usage {
+    /// Calls made.
+    pub calls: u32,
+    /// Tokens of the prompts.
+    pub prompt_tokens: u64,
+    /// Of these, tokens that were evaluated; the others were still in the cache.
+    pub evaluated_tokens: u64,
+    /// Tokens written.
+    pub generated_tokens: u64,
+    /// Time spent reading prompts, milliseconds.
+    pub prompt_ms: f64,
+    /// Time spent writing, milliseconds.
+    pub generation_ms: f64,
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.prompt_tokens += other.prompt_tokens;
+        self.evaluated_tokens += other.evaluated_tokens;
+        self.generated_tokens += other.generated_tokens;
+        self.prompt_ms += other.prompt_ms;
+        self.generation_ms += other.generation_ms;
+    }
+}
+
+/// Why a model cannot be loaded or did not answer. The bank is untouched in every case.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// There is no such file.
+    #[error("the model file {path} does not exist: run `keepsake models pull`, or give another path")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is not a whole, readable GGUF model.
+    #[error("the model file {path} cannot be used: {what}; fetch it again with `keepsake models pull`")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Loading it would need more memory than there is.
+    #[error(
+        "the model file {path} needs {needed_mib} MiB of memory and {available_mib} MiB are available: \
+         close other programs, use a smaller model, or a smaller context"
+    )]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Weights, KV cache and working memory together.
+        needed_mib: u64,
+        /// What the system says is available.
+        available_mib: u64,
+    },
+    /// A LoRA adapter does not belong here.
+    #[error("the adapter {path} cannot be used: {why}")]
+    Adapter {
+        /// The file.
+        path: PathBuf,
+        /// Which of base, role or prompt wording does not fit, and the remedy.
+        why: adapter::Misfit,
+    },
+    /// The prompt does not fit into the context.
+    #[error("the prompt has {tokens} tokens and the model's context has room for {room}")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens a prompt may have, beside the reply.
+        room: usize,
+    },
+    /// The chat format is not known.
+    #[error(
+        "the model file {path} has a chat format this version does not know: use a model with ChatML, Llama 3 or Gemma"
+    )]
+    ChatFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The model failed while running, or a foreign model reported a failure.
+    #[error("the model failed: {0}")]
+    Failed(String),
+}

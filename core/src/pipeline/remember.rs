@@ -1,0 +1,378 @@
+//! The write flow for one turn: extract, then for every fact retrieve, manage, ratify and judge.
+//!
+//! The result is a [`Commit`] that the caller hands to the bank: nothing is written here, and a turn is
+//! written as a whole or not at all. A later fact of the turn sees what an earlier one decided.
+//!
+//! Rooms it touches: types, when, decision, config, prompt, model, embed, bank, index, pipeline.
+
+use std::ops::ControlFlow;
+
+use super::guard::{self, Verdict};
+use super::{complete, retrieve};
+use crate::bank::{Bank, BankError, Commit, FailReason, MemoryWrite, Step, TurnOutcome};
+use crate::config::Config;
+use crate::decision::{Applied, Guard, Operation, Shown};
+use crate::embed::{EmbedError, Embedder, Vector};
+use crate::index::SpaceIndex;
+use crate::model::{LanguageModel, ModelError, Request, Role, Sampling, Stop, Usage};
+use crate::prompt::{BadReply, extract, manage};
+use crate::types::{Cancel, Fact, Memory, MemoryId, MemoryState, Timestamp, Turn, UnitId};
+use crate::when;
+
+/// Tokens for a reply of the extraction step: three facts of two hundred characters.
+const EXTRACT_TOKENS: usize = 192;
+/// Tokens for a reply of the manage step: one memory of four hundred characters.
+const MANAGE_TOKENS: usize = 128;
+
+/// What the write flow works with.
+pub struct Tools<'a> {
+    /// The bank, which is only read.
+    pub bank: &'a dyn Bank,
+    /// The model.
+    pub model: &'a dyn LanguageModel,
+    /// The embedder, where there is one.
+    pub embedder: Option<&'a dyn Embedder>,
+    /// The settings.
+    pub config: &'a Config,
+    /// Reads the index of the turn's space, for as short as the call lasts.
+    pub index: &'a dyn Fn(&mut dyn FnMut(&SpaceIndex)),
+    /// Record time, UTC.
+    pub now: Timestamp,
+}
+
+/// Why a turn could not be worked through. It still waits.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkError {
+    /// It was stopped.
+    #[error("stopped before the turn was worked through; it still waits")]
+    Cancelled,
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The embedder failed.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The bank failed.
+    #[error(transparent)]
+    Bank(#[from] BankError),
+}
+
+impl From<Option<ModelError>> for WorkError {
+    fn from(error: Option<ModelError>) -> Self {
+        error.map_or(Self::Cancelled, Self::Model)
+    }
+}
+
+/// Works a turn through: what is to be committed, and what it cost.
+pub fn work(tools: &Tools<'_>, turn: &Turn, cancel: &Cancel) -> Result<(Commit, Usage), WorkError> {
+    let mut usage = Usage::default();
+    let outcome_and_writes = match extract_facts(tools, turn, cancel, &mut usage)? {
+        Err(reason) => (failed(Step::Extract, reason), Vec::new()),
+        Ok(facts) => match manage_facts(tools, turn, facts, cancel, &mut usage)? {
+            Err(reason) => (failed(Step::Manage, reason), Vec::new()),
+            Ok((applied, draft)) => (TurnOutcome::Done(applied), draft.into_writes(tools)?),
+        },
+    };
+    let (outcome, writes) = outcome_and_writes;
+    Ok((Commit { turn: turn.id, outcome, writes }, usage))
+}
+
+fn failed(step: Step, reason: FailReason) -> TurnOutcome {
+    TurnOutcome::Failed { step, reason }
+}
+
+/// A fact, or the text of one that is not about its turn.
+enum Extracted {
+    Fact(Fact),
+    Ungrounded(String),
+}
+
+type OrReason<T> = Result<T, FailReason>;
+
+fn extract_facts(
+    tools: &Tools<'_>,
+    turn: &Turn,
+    cancel: &Cancel,
+    usage: &mut Usage,
+) -> Result<OrReason<Vec<Extracted>>, WorkError> {
+    let before = tools.bank.preceding(turn, tools.config.context_turns)?;
+    let request = Request {
+        role: Role::Manager,
+        chat: extract::chat(turn, &before),
+        grammar: Some(extract::grammar()),
+        max_tokens: EXTRACT_TOKENS,
+        sampling: Sampling::Greedy,
+    };
+    let sentences = match ask(tools.model, &request, cancel, usage, extract::parse)? {
+        Ok(sentences) => sentences,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let source = source_text(turn, &before);
+    let mut facts: Vec<Extracted> = Vec::new();
+    for sentence in sentences {
+        let text = when::annotate(&sentence, turn.time);
+        let twice = facts.iter().any(|known| matches!(known, Extracted::Fact(fact) if fact.text == text));
+        if !guard::grounded(&sentence, &source) {
+            facts.push(Extracted::Ungrounded(sentence));
+        } else if !twice {
+            let when = when::event_time(&sentence, turn.time).unwrap_or(turn.time);
+            facts.push(Extracted::Fact(Fact { text, when }));
+        }
+    }
+    let nothing_usable =
+        !facts.is_empty() && facts.iter().all(|fact| matches!(fact, Extracted::Ungrounded(_)));
+    Ok(if nothing_usable { Err(FailReason::Ungrounded) } else { Ok(facts) })
+}
+
+/// Everything a fact of this turn may speak of: the turn, with its dates resolved, and what was said before.
+fn source_text(turn: &Turn, before: &[Turn]) -> String {
+    let mut text = when::annotate(&turn.indexed_text(), turn.time);
+    for earlier in before {
+        text.push_str(" \n ");
+        text.push_str(&when::annotate(&earlier.indexed_text(), earlier.time));
+    }
+    text
+}
+
+fn manage_facts(
+    tools: &Tools<'_>,
+    turn: &Turn,
+    facts: Vec<Extracted>,
+    cancel: &Cancel,
+    usage: &mut Usage,
+) -> Result<OrReason<(Vec<Applied>, Draft)>, WorkError> {
+    let mut draft =
+        Draft { turn: turn.clone(), now: tools.now, next: tools.bank.next_memory_id()?, writes: Vec::new() };
+    let mut applied = Vec::new();
+    for extracted in facts {
+        let fact = match extracted {
+            Extracted::Fact(fact) => fact,
+            Extracted::Ungrounded(text) => {
+                applied.push(nothing_done(text, None, None, Some(Guard::Ungrounded)));
+                continue;
+            }
+        };
+        let shown = related(tools, &draft, &fact)?;
+        if let Some(known) = guard::already_known(&fact.text, shown.memories()) {
+            applied.push(nothing_done(fact.text, None, Some(known), Some(Guard::AlreadyKnown)));
+            continue;
+        }
+        let request = Request {
+            role: Role::Manager,
+            chat: manage::chat(&fact, &shown),
+            grammar: Some(manage::grammar(&shown)),
+            max_tokens: MANAGE_TOKENS,
+            sampling: Sampling::Greedy,
+        };
+        let decision = match ask(tools.model, &request, cancel, usage, manage::parse)? {
+            Ok(decision) => decision,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let operation = decision.operation();
+        let Ok(ratified) = shown.ratify(decision) else { return Ok(Err(FailReason::UnknownId)) };
+        let (verdict, guard) = guard::judge(&ratified, &fact.text, turn.origin);
+        applied.push(draft.apply(fact, operation, verdict, guard));
+    }
+    Ok(Ok((applied, draft)))
+}
+
+/// Asks the model and reads its reply; a reply that cannot be used is a reason, not an error.
+fn ask<T>(
+    model: &dyn LanguageModel,
+    request: &Request,
+    cancel: &Cancel,
+    usage: &mut Usage,
+    parse: impl Fn(&str) -> Result<T, BadReply>,
+) -> Result<OrReason<T>, WorkError> {
+    let completion = match complete(model, request, cancel, &mut |_| ControlFlow::Continue(())) {
+        Ok(completion) => completion,
+        Err(Some(ModelError::PromptTooLong { .. })) => return Ok(Err(FailReason::TooLong)),
+        Err(error) => return Err(error.into()),
+    };
+    *usage += completion.usage;
+    if completion.stop == Stop::Length {
+        return Ok(Err(FailReason::CutOff));
+    }
+    Ok(parse(&completion.text).map_err(|BadReply| FailReason::Unparseable))
+}
+
+/// The memories a fact may concern, as the draft has them.
+fn related(tools: &Tools<'_>, draft: &Draft, fact: &Fact) -> Result<Shown, WorkError> {
+    let vector = embed_one(tools.embedder, &fact.text)?;
+    let mut hits = Vec::new();
+    (tools.index)(&mut |index| {
+        let memories_only = |unit| matches!(unit, UnitId::Memory(_));
+        let k = tools.config.shown_memories;
+        hits = retrieve::retrieve(index, tools.config, &fact.text, vector.as_ref(), memories_only, k);
+    });
+    let mut memories = draft.new_memories();
+    for hit in hits {
+        if let UnitId::Memory(id) = hit.unit
+            && let Some(memory) = draft.current(tools.bank, id)?
+        {
+            memories.push(memory);
+        }
+    }
+    memories.truncate(tools.config.shown_memories);
+    Ok(Shown::new(memories))
+}
+
+fn embed_one(embedder: Option<&dyn Embedder>, text: &str) -> Result<Option<Vector>, EmbedError> {
+    embedder
+        .map(|embedder| embed_all(embedder, &[text]))
+        .transpose()
+        .map(|all| all.and_then(|mut all| all.pop()))
+}
+
+/// Embeds, and holds an embedder to its promise of one vector for each text.
+pub(crate) fn embed_all(embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<Vector>, EmbedError> {
+    let vectors = embedder.embed(texts)?;
+    let fits = vectors.iter().all(|vector| vector.dimensions() == embedder.dimensions());
+    if vectors.len() == texts.len() && fits {
+        return Ok(vectors);
+    }
+    Err(EmbedError::Failed(format!(
+        "it gave {} vectors for {} texts, or of a wrong size",
+        vectors.len(),
+        texts.len()
+    )))
+}
+
+/// The changes of one turn, not yet in the bank.
+struct Draft {
+    turn: Turn,
+    now: Timestamp,
+    next: MemoryId,
+    writes: Vec<(Memory, Option<u32>)>,
+}
+
+impl Draft {
+    fn new_memories(&self) -> Vec<Memory> {
+        self.writes
+            .iter()
+            .filter(|(_, expects)| expects.is_none())
+            .map(|(memory, _)| memory.clone())
+            .collect()
+    }
+
+    /// A memory as it stands with this draft, if it holds.
+    fn current(&self, bank: &dyn Bank, id: MemoryId) -> Result<Option<Memory>, BankError> {
+        let memory = match self.writes.iter().find(|(memory, _)| memory.id == id) {
+            Some((memory, _)) => Some(memory.clone()),
+            None => bank.memory(id)?,
+        };
+        Ok(memory.filter(|memory| memory.state == MemoryState::Current))
+    }
+
+    fn apply(&mut self, fact: Fact, decided: Operation, verdict: Verdict, guard: Option<Guard>) -> Applied {
+        let done = |fact: Fact, operation, memory: &Memory, beside| Applied {
+            fact: fact.text,
+            decided: Some(decided),
+            operation,
+            memory: Some(memory.id),
+            text: Some(memory.text.clone()),
+            beside,
+            guard,
+        };
+        match verdict {
+            Verdict::Nothing => nothing_done(fact.text, Some(decided), None, guard),
+            Verdict::Add => {
+                let memory = self.add(&fact);
+                done(fact, Operation::Add, &memory, None)
+            }
+            Verdict::Replace { old, text } => {
+                let mut memory = self.new_version(old);
+                memory.text = text;
+                memory.valid_from = fact.when;
+                self.put(memory.clone());
+                done(fact, Operation::Update, &memory, None)
+            }
+            Verdict::Retire { old, keep_fact } => {
+                let mut memory = self.new_version(old);
+                memory.state = MemoryState::Retired;
+                self.put(memory.clone());
+                let beside = keep_fact.then(|| self.add(&fact).id);
+                done(fact, Operation::Delete, &memory, beside)
+            }
+        }
+    }
+
+    fn add(&mut self, fact: &Fact) -> Memory {
+        let memory = Memory {
+            id: self.next,
+            space: self.turn.space.clone(),
+            version: 1,
+            text: fact.text.clone(),
+            speaker: self.turn.speaker.clone(),
+            valid_from: fact.when,
+            recorded: self.now,
+            origin: self.turn.origin,
+            sources: vec![self.turn.id],
+            state: MemoryState::Current,
+        };
+        self.next = MemoryId(self.next.0 + 1);
+        self.writes.push((memory.clone(), None));
+        memory
+    }
+
+    /// The version that comes after `old`: one step per turn, however many facts touch it.
+    fn new_version(&self, mut old: Memory) -> Memory {
+        if !self.writes.iter().any(|(memory, _)| memory.id == old.id) {
+            old.version += 1;
+        }
+        old.recorded = self.now;
+        if !old.sources.contains(&self.turn.id) {
+            old.sources.push(self.turn.id);
+        }
+        old
+    }
+
+    fn put(&mut self, memory: Memory) {
+        match self.writes.iter_mut().find(|(known, _)| known.id == memory.id) {
+            Some((known, _)) => *known = memory,
+            None => {
+                let expects = Some(memory.version - 1);
+                self.writes.push((memory, expects));
+            }
+        }
+    }
+
+    /// The writes with the vectors of the memories that hold: the last step that can fail.
+    fn into_writes(self, tools: &Tools<'_>) -> Result<Vec<MemoryWrite>, EmbedError> {
+        let mut writes: Vec<MemoryWrite> = self
+            .writes
+            .into_iter()
+            .map(|(memory, expects)| MemoryWrite { memory, expects, vector: None })
+            .collect();
+        let Some(embedder) = tools.embedder else { return Ok(writes) };
+        let holding: Vec<usize> =
+            (0..writes.len()).filter(|&at| writes[at].memory.state == MemoryState::Current).collect();
+        let texts: Vec<String> = holding.iter().map(|&at| writes[at].memory.indexed_text()).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        if texts.is_empty() {
+            return Ok(writes);
+        }
+        for (at, vector) in holding.into_iter().zip(embed_all(embedder, &texts)?) {
+            writes[at].vector = Some((embedder.identity().to_owned(), vector));
+        }
+        Ok(writes)
+    }
+}
+
+fn nothing_done(
+    fact: String,
+    decided: Option<Operation>,
+    known: Option<&Memory>,
+    guard: Option<Guard>,
+) -> Applied {
+    Applied {
+        fact,
+        decided,
+        operation: Operation::Noop,
+        memory: known.map(|memory| memory.id),
+        text: known.map(|memory| memory.text.clone()),
+        beside: None,
+        guard,
+    }
+}

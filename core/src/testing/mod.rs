@@ -1,0 +1,46 @@
+//! Stand-ins for tests, ours and a host's: a scripted model, a letter embedder, a bank that fails on demand.
+//!
+//! Behind the feature `testing`; nothing here is for production. Rooms it touches: types, model, embed, bank.
+
+mod faulty_bank;
+pub mod gguf;
+mod letter_embedder;
+mod scripted_model;
+
+pub use self::faulty_bank::{Failing, FaultyBank};
+pub use self::letter_embedder::LetterEmbedder;
+pub use self::scripted_model::{Reply, ScriptedModel};
+
+use crate::types::{Memory, MemoryId, MemoryState, Origin, SpaceId, Timestamp, Turn, TurnId};
+
+/// A memory that holds, said by Maria on 2 March 2024.
+pub fn memory(id: u64, text: &str) -> Memory {
+    Memory {
+        id: MemoryId(id),
+        space: SpaceId::default(),
+        version: 1,
+        text: text.to_owned(),
+        speaker: "Maria".to_owned(),
+        valid_from: Timestamp::from_seconds(1_709_373_600),
+        recorded: Timestamp::from_seconds(1_709_373_600),
+        origin: Origin::User,
+        sources: vec![TurnId(1)],
+        state: MemoryState::Current,
+    }
+}
+
+/// A turn said by Maria on 2 March 2024 at 10:00.
+pub fn turn(id: u64, text: &str) -> Turn {
+    Turn {
+        id: TurnId(id),
+        space: SpaceId::default(),
+        session: "1".to_owned(),
+        speaker: "Maria".to_owned(),
+        text: text.to_owned(),
+        image: None,
+        time: Timestamp::from_seconds(1_709_373_600),
+        recorded: Timestamp::from_seconds(1_709_373_600),
+        origin: Origin::User,
+        reference: None,
+    }
+}
