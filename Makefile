@@ -1,0 +1,71 @@
+# The only door to every task. `make help` lists them; CI runs `make lint test` and nothing else.
+#
+# Every target that needs tools or models runs `setup` first, which installs what is missing, says so, and does
+# nothing where all is there. All builds use one profile and the whole workspace, so that llama.cpp is built once.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+JOBS ?= 2
+export CARGO_BUILD_JOBS := $(JOBS)
+export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
+CARGO_TARGET_DIR ?= $(CURDIR)/target
+export CARGO_TARGET_DIR
+KEEPSAKE := $(CARGO_TARGET_DIR)/release/keepsake
+# What must be there: a command and the Debian package that brings it.
+TOOLS := cmake:cmake clang:clang c++:g++ pkg-config:pkg-config python3:python3
+
+.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: tools models ## Install what is missing and fetch the default models
+
+tools: ## Install the build tools that are missing (Debian, Ubuntu)
+	@missing=""; \
+	for pair in $(TOOLS); do command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
+	if [ "$$(uname)" = Darwin ]; then \
+	  [ -z "$$missing" ] || { echo "Missing:$$missing. Run: brew install cmake llvm pkg-config python"; exit 1; }; \
+	else \
+	  ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 || missing="$$missing libclang-dev"; \
+	  python3 -m pip --version >/dev/null 2>&1 || missing="$$missing python3-pip"; \
+	  if [ -n "$$missing" ]; then \
+	    echo "Installing:$$missing"; \
+	    sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	    command -v apt-get >/dev/null || { echo "Install these with your package manager, then run again:$$missing"; exit 1; }; \
+	    $$sudo apt-get update -qq; \
+	    $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  fi; \
+	fi; \
+	command -v cargo >/dev/null || { echo "Rust is missing: install it from https://rustup.rs, then run this again"; exit 1; }
+
+build: tools ## Build the engine and the command line
+	@echo "Building (the first time llama.cpp takes 10 to 20 minutes) ..."
+	cargo build --release --locked --workspace
+
+models: build ## Fetch the default models into the cache (KEEPSAKE_HOME)
+	@$(KEEPSAKE) models pull
+
+demo: setup ## Remember a shipped conversation and answer from it
+	@$(KEEPSAKE) demo
+
+test: setup ## Run every test
+	cargo test --release --locked --workspace --no-fail-fast
+
+lint: tools ## Format, clippy and dependency rules
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+
+fmt: ## Format the code
+	cargo fmt --all
+
+check-cpu: build ## Show that the program starts on processors with less (needs qemu-user)
+	@tests/check-cpu.sh $(KEEPSAKE)
+
+bench-engine: setup ## Measure append, generation, opening and memory; JSON in target/bench/engine.json
+	@mkdir -p target/bench
+	cargo bench --locked --workspace --bench engine
+
+clean: ## Remove what was built
+	cargo clean
