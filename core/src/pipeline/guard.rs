@@ -37,17 +37,24 @@ pub enum Verdict {
     Nothing,
 }
 
-/// Whether a fact is about its source: every name, number and date in it stands in the source, and so do at
-/// least a third of its words (a guess that lets paraphrases through and stops inventions).
-pub fn grounded(fact: &str, source: &str) -> bool {
-    let known = words(source);
-    let strange = |word: &&String| !known.contains(word.as_str());
-    if salient(fact, Start::IsName).iter().any(|word| strange(&word)) {
+/// Whether a fact is about what was said: every name, number and date in it stands in the words or around them,
+/// at least a third of what else it says stands in the words themselves (a guess that lets paraphrases through
+/// and stops inventions), and it does not repeat itself.
+pub fn grounded(fact: &str, said: &str, around: &str) -> bool {
+    let known: BTreeSet<String> = words(said).union(&words(around)).cloned().collect();
+    let names = salient(fact, Start::IsName);
+    if names.iter().any(|name| !known.contains(name)) {
         return false;
     }
-    let (fact, source) = (term_set(fact), term_set(source));
-    let shared = fact.intersection(&source).count();
-    shared > 0 && shared * 3 >= fact.len()
+    let (all, names) = (terms(fact), terms_of(&names));
+    let distinct: BTreeSet<String> = all.iter().filter(|term| !names.contains(*term)).cloned().collect();
+    let shared = distinct.intersection(&term_set(said)).count();
+    let repeats = all.len() > 2 * (distinct.len() + names.len());
+    shared > 0 && shared * 3 >= distinct.len() && !repeats
+}
+
+fn terms_of(words: &BTreeSet<String>) -> BTreeSet<String> {
+    words.iter().flat_map(|word| terms(word)).collect()
 }
 
 /// The memory that already says what the fact says: it has every word, name, number and date of the fact, and
@@ -71,8 +78,11 @@ pub fn judge(decision: &Ratified, fact: &str, origin: Origin) -> (Verdict, Optio
         Ruling::Update { old, .. } | Ruling::Delete { old } if !origin.may_change(old.origin) => {
             (Verdict::Add, Some(Guard::Untrusted))
         }
+        Ruling::Update { old, .. } if other_subject(&old.text, fact) => {
+            (Verdict::Add, Some(Guard::KeptBeside))
+        }
         Ruling::Update { old, text } => judge_update(old, text, fact),
-        Ruling::Delete { old } if contradicts(&old.text, fact) => {
+        Ruling::Delete { old } if !other_subject(&old.text, fact) && contradicts(&old.text, fact) => {
             let keep_fact = says_more(fact, &old.text);
             (Verdict::Retire { old: old.clone(), keep_fact }, None)
         }
@@ -98,6 +108,15 @@ fn judge_update(old: &Memory, text: &str, fact: &str) -> (Verdict, Option<Guard>
     }
 }
 
+/// Whether the two begin with the names of different people: then neither says anything about the other.
+fn other_subject(old: &str, fact: &str) -> bool {
+    let subject = |text: &str| {
+        let (word, _) = split(text).next()?;
+        salient(word, Start::IsName).into_iter().next().filter(|word| !is_number(word))
+    };
+    matches!((subject(old), subject(fact)), (Some(old), Some(new)) if old != new)
+}
+
 /// Whether `text` brings names, numbers or dates that neither the old text nor the fact has, or has nothing to
 /// do with the fact at all.
 fn invents(text: &str, old: &str, fact: &str) -> bool {
@@ -114,11 +133,8 @@ fn missing(before: &str, after: &str) -> BTreeSet<String> {
 
 /// Both texts as one memory, if they are about the same thing and not too long together.
 fn joined(old: &str, fact: &str) -> Option<String> {
-    let names = salient(old, Start::IsName);
-    let topic = |text: &str| -> BTreeSet<String> {
-        let names: BTreeSet<String> = names.iter().flat_map(|name| terms(name)).collect();
-        term_set(text).difference(&names).cloned().collect()
-    };
+    let names = terms_of(&salient(old, Start::IsName));
+    let topic = |text: &str| -> BTreeSet<String> { term_set(text).difference(&names).cloned().collect() };
     if topic(old).is_disjoint(&topic(fact)) {
         return None;
     }
@@ -195,7 +211,7 @@ fn contradicts(old: &str, fact: &str) -> bool {
         return false;
     }
     let (old_terms, fact_terms) = (term_set(old), term_set(fact));
-    let names: BTreeSet<String> = salient(old, Start::IsName).iter().flat_map(|name| terms(name)).collect();
+    let names = terms_of(&salient(old, Start::IsName));
     let about_the_same = old_terms.intersection(&fact_terms).any(|term| !names.contains(term));
     let changed = CHANGE.iter().any(|word| fact_words.contains(*word));
     let single = SINGLE_VALUED.iter().any(|stems| {
@@ -362,6 +378,14 @@ mod tests {
     }
 
     #[test]
+    fn a_fact_about_somebody_else_touches_nothing() {
+        let (text, guard) = update("Maria lives in Leeds.", "Tom lives in York.", "Tom lives in York.");
+        assert_eq!((text, guard), (None, Some(Guard::KeptBeside)));
+        let (verdict, guard) = delete("Maria lives in Leeds.", "Tom no longer lives in Leeds.", Origin::User);
+        assert_eq!((verdict, guard), (Verdict::Add, Some(Guard::NotContradicted)));
+    }
+
+    #[test]
     fn an_allergy_does_not_delete_a_liking() {
         let (verdict, guard) =
             delete("Joanna likes turtles.", "Joanna is allergic to turtles.", Origin::User);
@@ -398,11 +422,18 @@ mod tests {
 
     #[test]
     fn a_fact_must_come_from_its_turn() {
-        let turn = "Maria: I finally brought home a puppy! His name is Buddy.";
-        assert!(grounded("Maria has a puppy named Buddy.", turn));
-        assert!(!grounded("Maria has a puppy named Rex.", turn));
-        assert!(!grounded("John has a puppy named Buddy.", turn));
-        assert!(!grounded("Maria has 3 puppies.", turn));
-        assert!(!grounded("Maria enjoys gardening with friends.", turn));
+        let said = "I finally brought home a puppy! His name is Buddy.";
+        let grounded = |fact| grounded(fact, said, "Maria (8 May 2023)");
+        assert!(grounded("Maria has a puppy named Buddy."));
+        for invented in [
+            "Maria has a puppy named Rex.",
+            "John has a puppy named Buddy.",
+            "Maria has 3 puppies.",
+            "Maria enjoys gardening with friends.",
+            "Maria is a person of 2023.",
+            "Maria home puppy home puppy home puppy home puppy.",
+        ] {
+            assert!(!grounded(invented), "{invented}");
+        }
     }
 }

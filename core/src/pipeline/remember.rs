@@ -19,8 +19,8 @@ use crate::prompt::{BadReply, extract, manage};
 use crate::types::{Cancel, Fact, Memory, MemoryId, MemoryState, Timestamp, Turn, UnitId};
 use crate::when;
 
-/// Tokens for a reply of the extraction step: three facts of two hundred characters.
-const EXTRACT_TOKENS: usize = 192;
+/// Tokens for a reply of the extraction step: three facts of a hundred and sixty characters.
+const EXTRACT_TOKENS: usize = 160;
 /// Tokens for a reply of the manage step: one memory of four hundred characters.
 const MANAGE_TOKENS: usize = 128;
 
@@ -100,7 +100,7 @@ fn extract_facts(
     let request = Request {
         role: Role::Manager,
         chat: extract::chat(turn, &before),
-        grammar: Some(extract::grammar()),
+        grammar: Some(extract::grammar(&turn.speaker)),
         max_tokens: EXTRACT_TOKENS,
         sampling: Sampling::Greedy,
     };
@@ -108,12 +108,12 @@ fn extract_facts(
         Ok(sentences) => sentences,
         Err(reason) => return Ok(Err(reason)),
     };
-    let source = source_text(turn, &before);
+    let (said, around) = (spoken_text(turn), around_text(turn, &before));
     let mut facts: Vec<Extracted> = Vec::new();
     for sentence in sentences {
         let text = when::annotate(&sentence, turn.time);
         let twice = facts.iter().any(|known| matches!(known, Extracted::Fact(fact) if fact.text == text));
-        if !guard::grounded(&sentence, &source) {
+        if !guard::grounded(&sentence, &said, &around) {
             facts.push(Extracted::Ungrounded(sentence));
         } else if !twice {
             let when = when::event_time(&sentence, turn.time).unwrap_or(turn.time);
@@ -125,12 +125,17 @@ fn extract_facts(
     Ok(if nothing_usable { Err(FailReason::Ungrounded) } else { Ok(facts) })
 }
 
-/// Everything a fact of this turn may speak of: the turn, with its dates resolved, and what was said before.
-fn source_text(turn: &Turn, before: &[Turn]) -> String {
-    let mut text = when::annotate(&turn.indexed_text(), turn.time);
+/// What was said, with its dates resolved, and the caption of what was shown.
+fn spoken_text(turn: &Turn) -> String {
+    let caption = turn.image.as_deref().unwrap_or_default();
+    format!("{} \n {caption}", when::annotate(&turn.text, turn.time))
+}
+
+/// What else a fact of this turn may name: its speaker and date, and what was said before.
+fn around_text(turn: &Turn, before: &[Turn]) -> String {
+    let mut text = format!("{} \n {}", turn.speaker, turn.time.in_words());
     for earlier in before {
-        text.push_str(" \n ");
-        text.push_str(&when::annotate(&earlier.indexed_text(), earlier.time));
+        text.push_str(&format!(" \n {} \n {}", earlier.speaker, spoken_text(earlier)));
     }
     text
 }

@@ -1,0 +1,308 @@
+//! The command line's grammar: commands, options, their help and its examples.
+//!
+//! Values are checked here as far as they can be without a bank. This room does nothing with them.
+//!
+//! Rooms it touches: none of this program.
+
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use keepsake_core::types::{InvalidInput, Origin, SpaceId, Timestamp, UnitId};
+
+const EXAMPLES: &str = "\
+Examples:
+  keepsake models pull
+  keepsake demo
+  keepsake remember \"I adopted a dog named Buddy.\" --speaker Maria
+  keepsake ask \"What is Maria's dog called?\"
+  keepsake ingest conversation.json --limit 40
+
+Data goes to standard output, notes to standard error.
+Exit codes: 0 done, 2 wrong usage, 3 missing or unusable model, 4 bank cannot be opened, 1 the rest.";
+
+/// Keepsake remembers conversations on this machine: a small local model decides what to keep, and answers
+/// from it. Nothing leaves the machine.
+#[derive(Debug, Parser)]
+#[command(name = "keepsake", version, after_help = EXAMPLES, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, ClapArgs)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Global {
+    /// The bank's folder [default: keepsake/bank in the user's data folder]
+    #[arg(long, global = true, env = "KEEPSAKE_BANK", value_name = "DIR")]
+    pub(crate) bank: Option<PathBuf>,
+    /// The space to work in: one user or profile; nothing crosses it
+    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(default_value = SpaceId::DEFAULT, value_parser = SpaceId::new)]
+    pub(crate) space: SpaceId,
+    /// The language model: a GGUF file, or a name from `keepsake models list`
+    #[arg(long, global = true, env = "KEEPSAKE_MODEL", value_name = "FILE|NAME")]
+    pub(crate) model: Option<String>,
+    /// A LoRA adapter for what is kept
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) adapter_manager: Option<PathBuf>,
+    /// A LoRA adapter for answers
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) adapter_answer: Option<PathBuf>,
+    /// Tokens of prompt and reply together [default: 4096, or what the model was trained for]
+    #[arg(long, global = true, value_name = "TOKENS")]
+    #[arg(value_parser = clap::value_parser!(u32).range(256..=1_048_576))]
+    pub(crate) context: Option<u32>,
+    /// Threads that compute [default: by the number of processors]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub(crate) threads: Option<u32>,
+    /// Search by words only, without the embedding model
+    #[arg(long, global = true)]
+    pub(crate) no_embedder: bool,
+    /// Write one JSON document (see SCHEMA.md) instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log to standard error, and show the causes of errors; twice for more. Never logs remembered text
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List, fetch and locate models
+    #[command(subcommand)]
+    Models(Models),
+    /// Remember one thing that was said
+    Remember(Remember),
+    /// Remember a whole conversation from a file
+    Ingest(Ingest),
+    /// Answer a question from what is remembered
+    Ask(Ask),
+    /// Find memories and turns, without a language model
+    Search(Search),
+    /// List the memories that hold
+    List(List),
+    /// Show a memory or a turn in full
+    Show(Show),
+    /// Show all versions of a memory
+    History(History),
+    /// Remove a memory or a turn for good
+    Forget(Forget),
+    /// Show the space in numbers
+    Stats,
+    /// Watch a conversation of two people being remembered, then questions answered from it
+    Demo(Demo),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Models {
+    /// List the models that can be had, and which of them are here
+    List,
+    /// Fetch models; without a name, those that are used by default
+    #[command(after_help = "Examples:\n  keepsake models pull\n  keepsake models pull qwen2.5-coder-0.5b")]
+    Pull {
+        /// Names from `keepsake models list`
+        names: Vec<String>,
+    },
+    /// Print where a model's file lies
+    #[command(after_help = "Example:\n  ls -l \"$(keepsake models path smollm2-135m)\"")]
+    Path {
+        /// A name from `keepsake models list`
+        name: String,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  keepsake remember \"I moved to Leeds last week.\" --speaker Tom --time 2024-03-02T10:15
+  keepsake remember \"Look at him!\" --speaker Maria --image \"a brown terrier on a sofa\"
+  pbpaste | keepsake remember - --speaker Maria --keep-only")]
+pub(crate) struct Remember {
+    /// The words; `-` reads them from standard input
+    pub(crate) text: String,
+    /// Who said it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) speaker: String,
+    /// When it was said, on the speaker's wall clock [default: now, in UTC]. "Last week" counts from it
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<Timestamp>,
+    /// The sitting it belongs to; turns of one session are each other's context
+    #[arg(long, value_name = "NAME", default_value = "1")]
+    pub(crate) session: String,
+    /// The caption of an image that was shared with it
+    #[arg(long, value_name = "CAPTION")]
+    pub(crate) image: Option<String>,
+    /// Who vouches for it; only the user's own words may change what the user stated
+    #[arg(long, value_name = "WHO", default_value = "user")]
+    pub(crate) origin: OriginName,
+    /// Store it durably and leave it in the queue: needs no model
+    #[arg(long)]
+    pub(crate) keep_only: bool,
+}
+
+/// [`Origin`] by name.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OriginName {
+    /// The person whose memory this is, or somebody in conversation with them
+    User,
+    /// The assistant itself
+    Assistant,
+    /// Moved in from another system
+    Imported,
+    /// A document, web page or tool result
+    Document,
+}
+
+impl From<OriginName> for Origin {
+    fn from(name: OriginName) -> Self {
+        match name {
+            OriginName::User => Self::User,
+            OriginName::Assistant => Self::Assistant,
+            OriginName::Imported => Self::Imported,
+            OriginName::Document => Self::Document,
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+All turns are stored first, then worked through one by one. Ctrl-C and a lost power cord are harmless: the
+same command goes on where it stopped, and no turn is stored twice. What other commands left in the queue is
+worked through as well.
+
+JSONL has one turn in each line, with these keys; time, speaker and one of text and image are needed:
+  {\"time\": \"2024-03-02T10:15\", \"speaker\": \"Maria\", \"text\": \"Hi!\", \"session\": \"1\",
+   \"id\": \"D1:1\", \"image\": \"a dog\", \"origin\": \"user\"}
+An id is needed only once in a file; a line without one is known by its content.
+
+Examples:
+  keepsake ingest conv-26.json --limit 40
+  keepsake ingest turns.jsonl --keep-only")]
+pub(crate) struct Ingest {
+    /// A LoCoMo file, or JSONL of turns
+    pub(crate) file: PathBuf,
+    /// The file's format [default: by its content]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// Only the first N turns of the file
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Store the turns durably and leave them in the queue: needs no model
+    #[arg(long)]
+    pub(crate) keep_only: bool,
+}
+
+/// A format of conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// The JSON of the LoCoMo data set
+    Locomo,
+    /// One turn in each line
+    Jsonl,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  keepsake ask \"Where does Tom live now?\"")]
+pub(crate) struct Ask {
+    /// The question
+    pub(crate) question: String,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  keepsake search \"dogs\" -k 5")]
+pub(crate) struct Search {
+    /// What to look for
+    pub(crate) text: String,
+    /// Most memories and turns to show
+    #[arg(short, value_name = "N", default_value_t = 10)]
+    pub(crate) k: usize,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  keepsake list\n  keepsake list --turns")]
+pub(crate) struct List {
+    /// The turns as well, with what became of each
+    #[arg(long)]
+    pub(crate) turns: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  keepsake show m17\n  keepsake show t12")]
+pub(crate) struct Show {
+    /// A memory (m17) or a turn (t12)
+    #[arg(value_parser = unit)]
+    pub(crate) id: UnitId,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Example:\n  keepsake history m17")]
+pub(crate) struct History {
+    /// A memory (m17)
+    pub(crate) id: keepsake_core::types::MemoryId,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Nothing finds what was forgotten any more, and it cannot be brought back. A memory and the turns it came from
+are separate: the command says what else still holds the words.
+
+Examples:
+  keepsake forget m17
+  keepsake forget t12")]
+pub(crate) struct Forget {
+    /// A memory (m17) or a turn (t12)
+    #[arg(value_parser = unit)]
+    pub(crate) id: UnitId,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Works in a temporary folder that is removed afterwards, unless --bank says otherwise.
+
+Examples:
+  keepsake demo
+  keepsake demo --turns 20
+  keepsake demo --json > demo.json")]
+pub(crate) struct Demo {
+    /// Only the first N turns, and the questions that they answer
+    #[arg(long, value_name = "N")]
+    pub(crate) turns: Option<usize>,
+}
+
+fn unit(text: &str) -> Result<UnitId, InvalidInput> {
+    match text.parse() {
+        Ok(id) => Ok(UnitId::Turn(id)),
+        Err(_) => text.parse().map(UnitId::Memory),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound_and_every_command_shows_an_example() {
+        let mut command = Args::command();
+        command.build();
+        for sub in
+            command.get_subcommands_mut().filter(|sub| !["help", "models", "stats"].contains(&sub.get_name()))
+        {
+            let help = sub.render_long_help().to_string();
+            assert!(help.contains("keepsake "), "{help}");
+            assert!(help.contains("Example"), "{help}");
+        }
+    }
+
+    #[test]
+    fn ids_name_a_memory_or_a_turn() {
+        assert_eq!(unit("m3").unwrap().to_string(), "m3");
+        assert_eq!(unit("t3").unwrap().to_string(), "t3");
+        assert!(unit("3").is_err());
+    }
+}

@@ -1,0 +1,138 @@
+//! `ingest`: a whole conversation from a file.
+//!
+//! The file is read and checked in full before anything is stored; then all turns are stored, durably; then
+//! the queue is worked. A second run of the same command finds the turns by their references and goes on.
+//!
+//! Rooms it touches: args, exit, interrupt, locomo, open, output, shapes, jsonl, work.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use keepsake_core::model::Usage;
+use keepsake_core::types::{Cancel, NewTurn, SpaceId};
+
+use crate::args::{Format, Global, Ingest};
+use crate::exit::Failure;
+use crate::open::{Needs, Opened, Surroundings};
+use crate::shapes::{Document, IngestBody, count_operations};
+use crate::{interrupt, jsonl, locomo, open, output, work};
+
+/// Reads, stores and works through.
+pub(crate) fn run(args: &Ingest, global: &Global, around: &Surroundings) -> Result<(), Failure> {
+    let started = Instant::now();
+    let mut turns = read(&args.file, args.format, &global.space)?;
+    turns.truncate(args.limit.unwrap_or(usize::MAX));
+    let needs = if args.keep_only { Needs::Nothing } else { Needs::Models };
+    let opened = open::open(global, around, needs)?;
+    let cancel = interrupt::on_signal()?;
+    let mut body = store(turns, &opened, &global.space, &cancel)?;
+    output::note(&format!("keepsake: {} turns stored, {} known already", body.stored, body.known));
+    if !args.keep_only {
+        work_queue(&opened, &cancel, &mut body)?;
+    }
+    body.waiting = work::waiting(opened.bank.as_ref())?;
+    body.seconds = started.elapsed().as_secs_f64();
+    if global.json { output::json(&Document::new("keepsake.ingest/1", body)) } else { show(&body) }
+}
+
+/// The turns of a file, every one of them checked.
+fn read(path: &Path, format: Option<Format>, space: &SpaceId) -> Result<Vec<NewTurn>, Failure> {
+    let shown = path.display();
+    let text = fs::read(path).map_err(|error| Failure::other(format!("{shown} cannot be read: {error}")))?;
+    let text = String::from_utf8(text).map_err(|error| {
+        Failure::other(format!("{shown} is not UTF-8 text (byte {})", error.utf8_error().valid_up_to()))
+    })?;
+    let text = text.trim_start_matches('\u{feff}');
+    let nothing_stored = |what: &dyn std::fmt::Display| {
+        Failure::other(format!("{shown}: {}; nothing was stored", output::harmless(&what.to_string())))
+    };
+    let turns = match format.unwrap_or_else(|| format_of(text)) {
+        Format::Locomo => locomo::read(text, space).map_err(|error| nothing_stored(&error))?,
+        Format::Jsonl => {
+            let source = path.file_stem().unwrap_or_default().to_string_lossy();
+            jsonl::read(text, &source, space).map_err(|error| nothing_stored(&error))?
+        }
+    };
+    if turns.is_empty() { Err(nothing_stored(&"it has no turns")) } else { Ok(turns) }
+}
+
+/// LoCoMo is one JSON value over many lines, or has a conversation in its only one; JSONL has an object in
+/// each line, and a turn has no conversation.
+fn format_of(text: &str) -> Format {
+    let list = text.trim_start().starts_with('[');
+    let first_line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let object = serde_json::from_str::<serde_json::Value>(first_line);
+    let conversation = match &object {
+        Ok(value) => value.get("conversation").is_some(),
+        // The first line alone is no object: either a LoCoMo object over many lines, or a broken JSONL.
+        Err(_) => serde_json::from_str::<serde_json::Value>(text).is_ok(),
+    };
+    if list || conversation { Format::Locomo } else { Format::Jsonl }
+}
+
+fn store(
+    turns: Vec<NewTurn>,
+    opened: &Opened,
+    space: &SpaceId,
+    cancel: &Cancel,
+) -> Result<IngestBody, Failure> {
+    let mut body = IngestBody {
+        space: space.to_string(),
+        in_file: turns.len(),
+        stored: 0,
+        known: 0,
+        worked: 0,
+        failed: 0,
+        waiting: 0,
+        operations: BTreeMap::new(),
+        seconds: 0.0,
+        usage: Usage::default(),
+    };
+    for turn in turns {
+        if cancel.is_cancelled() {
+            return Err(work::stopped(opened.bank.as_ref())?);
+        }
+        if opened.engine.append(turn)?.new { body.stored += 1 } else { body.known += 1 }
+    }
+    Ok(body)
+}
+
+fn work_queue(opened: &Opened, cancel: &Cancel, body: &mut IngestBody) -> Result<(), Failure> {
+    let progress = work::work(&opened.engine, opened.bank.as_ref(), cancel, |receipt| {
+        count_operations(&receipt.outcome, &mut body.operations);
+    })?;
+    (body.worked, body.failed, body.usage) = (progress.turns, progress.failed, progress.usage);
+    if work::finished(&progress) { Ok(()) } else { Err(work::stopped(opened.bank.as_ref())?) }
+}
+
+fn show(body: &IngestBody) -> Result<(), Failure> {
+    let line = |what: &str, value: String| output::line(&format!("{what:<18} {value}"));
+    line("turns in the file", body.in_file.to_string())?;
+    line("stored", body.stored.to_string())?;
+    line("known already", body.known.to_string())?;
+    line("worked through", body.worked.to_string())?;
+    line("failed", body.failed.to_string())?;
+    line("still waiting", body.waiting.to_string())?;
+    for (operation, count) in &body.operations {
+        line(operation, count.to_string())?;
+    }
+    line("seconds", format!("{:.1}", body.seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_seen_by_content() {
+        assert_eq!(format_of(r#"[{"conversation": {}}]"#), Format::Locomo);
+        assert_eq!(format_of("{\n \"conversation\": {}\n}"), Format::Locomo);
+        assert_eq!(format_of(r#"{"conversation": {}}"#), Format::Locomo);
+        assert_eq!(format_of("{\"time\":\"x\"}\n{\"time\":\"y\"}"), Format::Jsonl);
+        assert_eq!(format_of("\n{\"time\":\"x\"}"), Format::Jsonl);
+        assert_eq!(format_of("{broken\n{\"time\":\"y\"}"), Format::Jsonl);
+        assert_eq!(format_of(""), Format::Jsonl);
+    }
+}

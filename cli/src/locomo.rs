@@ -1,0 +1,181 @@
+//! Reads conversations of the LoCoMo data set (Maharana et al., 2024): the turns, nothing else.
+//!
+//! Traps of the real files that are handled: dates for sessions that have no turns, images that are there
+//! only as captions, and questions of every JSON type, which are not looked at. A turn has the time of its
+//! session; its reference is `sample/dia_id`, so that a file can be read in twice without doubling.
+//!
+//! Rooms it touches: output.
+
+use jiff::civil::DateTime;
+use keepsake_core::types::{InvalidInput, NewTurn, SpaceId, Timestamp};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::output::json_fault;
+
+/// Why a file was not read. Nothing was stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LocomoError {
+    #[error("it is not a LoCoMo file: {0}")]
+    NotLocomo(String),
+    #[error("conversation {sample}: `{key}` is not as LoCoMo has it: {what}")]
+    Session { sample: String, key: String, what: String },
+    #[error(
+        "conversation {sample}: `{key}_date_time` is missing or not a time like \"1:56 pm on 8 May, 2023\""
+    )]
+    Date { sample: String, key: String },
+    #[error("conversation {sample}, turn {dia_id}: {source}")]
+    Turn { sample: String, dia_id: String, source: InvalidInput },
+}
+
+#[derive(Deserialize)]
+struct Sample {
+    #[serde(default)]
+    sample_id: Option<String>,
+    /// `session_3`, `session_3_date_time`, and the speakers' names.
+    conversation: Map<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct LocomoTurn {
+    speaker: String,
+    dia_id: String,
+    #[serde(default)]
+    text: String,
+    #[serde(default)]
+    blip_caption: Option<String>,
+}
+
+/// The turns of all conversations in a file, a list of them or one alone, in order.
+pub(crate) fn read(text: &str, space: &SpaceId) -> Result<Vec<NewTurn>, LocomoError> {
+    let not_locomo = |error: serde_json::Error| LocomoError::NotLocomo(json_fault(&error));
+    let samples: Vec<Sample> = match serde_json::from_str(text).map_err(not_locomo)? {
+        one @ Value::Object(_) => serde_json::from_value(one).map(|one| vec![one]),
+        many => serde_json::from_value(many),
+    }
+    .map_err(not_locomo)?;
+    let mut turns = Vec::new();
+    for (number, sample) in samples.iter().enumerate() {
+        let name = sample.sample_id.clone().unwrap_or_else(|| format!("conversation-{}", number + 1));
+        for session in sessions(&sample.conversation) {
+            turns.extend(read_session(&name, &sample.conversation, session, space)?);
+        }
+    }
+    Ok(turns)
+}
+
+/// The numbers of the sessions that have turns, ascending.
+fn sessions(conversation: &Map<String, Value>) -> Vec<u32> {
+    let mut numbers: Vec<u32> =
+        conversation.keys().filter_map(|key| key.strip_prefix("session_")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+fn read_session(
+    sample: &str,
+    conversation: &Map<String, Value>,
+    number: u32,
+    space: &SpaceId,
+) -> Result<Vec<NewTurn>, LocomoError> {
+    let key = format!("session_{number}");
+    let turns: Vec<LocomoTurn> = Vec::deserialize(&conversation[&key]).map_err(|error| {
+        LocomoError::Session { sample: sample.to_owned(), key: key.clone(), what: json_fault(&error) }
+    })?;
+    if turns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let time = conversation
+        .get(&format!("{key}_date_time"))
+        .and_then(Value::as_str)
+        .and_then(session_time)
+        .ok_or_else(|| LocomoError::Date { sample: sample.to_owned(), key })?;
+    let session = format!("{sample}/{number}");
+    turns
+        .into_iter()
+        .map(|turn| {
+            new_turn(sample, &session, &turn, time, space).map_err(|source| LocomoError::Turn {
+                sample: sample.to_owned(),
+                dia_id: turn.dia_id,
+                source,
+            })
+        })
+        .collect()
+}
+
+/// Reads `1:56 pm on 8 May, 2023`.
+fn session_time(text: &str) -> Option<Timestamp> {
+    DateTime::strptime("%I:%M %p on %d %B, %Y", text.trim()).ok().map(Timestamp::from)
+}
+
+fn new_turn(
+    sample: &str,
+    session: &str,
+    turn: &LocomoTurn,
+    time: Timestamp,
+    space: &SpaceId,
+) -> Result<NewTurn, InvalidInput> {
+    let mut new = NewTurn::new(&turn.speaker, &turn.text, time)?
+        .in_space(space.clone())
+        .in_session(session)?
+        .with_reference(&format!("{sample}/{}", turn.dia_id))?;
+    if let Some(caption) = &turn.blip_caption {
+        new = new.with_image(caption)?;
+    }
+    new.checked()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn turn(id: &str, text: &str) -> Value {
+        json!({"speaker": "Ana", "dia_id": id, "text": text})
+    }
+
+    #[test]
+    fn turns_come_in_the_order_of_session_numbers_and_empty_sessions_are_passed_over() {
+        let file = json!([{
+            "sample_id": "s",
+            "qa": [{"question": "?", "answer": 2022}],
+            "conversation": {
+                "speaker_a": "Ana",
+                "session_10": [turn("D10:1", "ten")],
+                "session_10_date_time": "12:00 am on 1 January, 2024",
+                "session_2": [turn("D2:1", "two"), {"speaker": "Ana", "dia_id": "D2:2", "blip_caption": "a cat"}],
+                "session_2_date_time": "1:56 pm on 8 May, 2023",
+                "session_3": [],
+                "session_35_date_time": "1:56 pm on 8 May, 2023",
+            },
+        }]);
+        let at = |time: &str| time.parse::<Timestamp>().unwrap();
+        let new = |session: &str, id: &str, text, time| {
+            let new = NewTurn::new("Ana", text, at(time)).unwrap();
+            new.in_session(session).unwrap().with_reference(id).unwrap()
+        };
+        let turns = read(&file.to_string(), &SpaceId::default()).unwrap();
+        let caption = new("s/2", "s/D2:2", "", "2023-05-08T13:56").with_image("a cat").unwrap();
+        let expected = vec![
+            new("s/2", "s/D2:1", "two", "2023-05-08T13:56"),
+            caption,
+            new("s/10", "s/D10:1", "ten", "2024-01-01"),
+        ];
+        assert_eq!(turns, expected);
+        assert_eq!(read(&file[0].to_string(), &SpaceId::default()).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let says = |file: Value| read(&file.to_string(), &SpaceId::default()).unwrap_err().to_string();
+        assert!(says(json!({"a": 1})).contains("conversation"));
+        assert!(
+            says(json!({"conversation": {"session_1": [turn("D1:1", "x")]}})).contains("session_1_date_time")
+        );
+        let date = "1:00 pm on 1 May, 2023";
+        let dated = |turns: Value| json!({"conversation": {"session_1": turns, "session_1_date_time": date}});
+        assert!(says(dated(json!([{"speaker": "Ana", "text": "x"}]))).contains("dia_id"));
+        assert!(says(dated(json!([turn("D1:9", " ")]))).contains("D1:9"));
+    }
+}

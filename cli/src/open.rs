@@ -1,0 +1,181 @@
+//! From options to an open bank, and to an engine with the models a command needs.
+//!
+//! The bank is opened before a model is loaded: a wrong folder is cheaper to find. Nothing is fetched here.
+//!
+//! Rooms it touches: args, exit, found.
+
+use std::ffi::OsString;
+use std::fs::DirBuilder;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use keepsake_core::bank::{Bank, SledBank};
+use keepsake_core::embed::OnnxEmbedder;
+use keepsake_core::model::{LlamaModel, LlamaSettings, Role};
+use keepsake_core::types::Timestamp;
+use keepsake_core::{Engine, OpenError, Setup};
+
+use crate::args::Global;
+use crate::exit::{Exit, Failure};
+use crate::found;
+
+/// What surrounds the process. Read once, in `main`.
+#[derive(Debug, Clone)]
+pub(crate) struct Surroundings {
+    /// The user's home folder.
+    pub(crate) home: Option<PathBuf>,
+    /// `XDG_DATA_HOME`.
+    pub(crate) data: Option<OsString>,
+    /// Where models are kept.
+    pub(crate) models: Option<PathBuf>,
+    /// The folder of this program.
+    pub(crate) program: Option<PathBuf>,
+}
+
+/// Which models a command works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// None.
+    Nothing,
+    /// The embedding model, unless the person wants none.
+    Embedder,
+    /// The language model, and the embedding model unless the person wants none.
+    Models,
+}
+
+/// An open bank with the engine over it.
+pub(crate) struct Opened {
+    pub(crate) engine: Engine,
+    pub(crate) bank: Arc<dyn Bank>,
+    pub(crate) folder: PathBuf,
+    /// The language model's name, where one was loaded.
+    pub(crate) model: Option<String>,
+    /// Whether search is by meaning too.
+    pub(crate) dense: bool,
+}
+
+/// Opens the bank, making it where it is not there yet.
+pub(crate) fn open(global: &Global, around: &Surroundings, needs: Needs) -> Result<Opened, Failure> {
+    let folder = bank_folder(global, around)?;
+    make_private(&folder)?;
+    open_in(folder, global, around, needs)
+}
+
+/// Opens a bank that is there already: reading makes none.
+pub(crate) fn open_existing(global: &Global, around: &Surroundings, needs: Needs) -> Result<Opened, Failure> {
+    let folder = bank_folder(global, around)?;
+    if !folder.exists() {
+        let what = format!(
+            "there is no bank at {}: give another --bank, or remember something first",
+            folder.display()
+        );
+        return Err(Failure::new(Exit::Bank, what));
+    }
+    open_in(folder, global, around, needs)
+}
+
+/// Opens the bank in `folder`.
+pub(crate) fn open_in(
+    folder: PathBuf,
+    global: &Global,
+    around: &Surroundings,
+    needs: Needs,
+) -> Result<Opened, Failure> {
+    let bank: Arc<dyn Bank> = Arc::new(SledBank::open(&folder).map_err(OpenError::from)?);
+    let mut setup = Setup::new(now);
+    let mut name = None;
+    if needs == Needs::Models {
+        let settings = language_model(global, around)?;
+        name = Some(settings.model.file_stem().unwrap_or_default().to_string_lossy().into_owned());
+        setup = setup.with_model(Arc::new(LlamaModel::load(&settings)?));
+    }
+    if needs != Needs::Nothing && !global.no_embedder {
+        let files = found::embedding_model(around.models.as_deref())?;
+        setup = setup.with_embedder(Arc::new(OnnxEmbedder::open(&files, threads(global))?));
+    }
+    let dense = setup.embedder.is_some();
+    let engine = Engine::with_bank(Arc::clone(&bank), setup);
+    Ok(Opened { engine, bank, folder, model: name, dense })
+}
+
+/// The device's clock, UTC. The only place that reads it.
+pub(crate) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
+}
+
+fn bank_folder(global: &Global, around: &Surroundings) -> Result<PathBuf, Failure> {
+    global.bank.clone().or_else(|| default_bank(around)).ok_or_else(|| {
+        Failure::new(Exit::Bank, "there is no home folder to keep a bank in: give a folder with --bank")
+    })
+}
+
+fn default_bank(around: &Surroundings) -> Option<PathBuf> {
+    // The specification: a relative path is to be ignored.
+    let given = around.data.as_ref().map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let data = match (given, cfg!(target_os = "macos")) {
+        (Some(folder), _) => folder,
+        (None, true) => around.home.as_ref()?.join("Library/Application Support"),
+        (None, false) => around.home.as_ref()?.join(".local/share"),
+    };
+    Some(data.join("keepsake").join("bank"))
+}
+
+/// Makes the bank's folder for its owner alone. One that is there stays as it is.
+fn make_private(folder: &Path) -> Result<(), Failure> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| {
+        let what = format!("the bank at {} cannot be made: {error}; give another --bank", folder.display());
+        Failure::new(Exit::Bank, what)
+    })
+}
+
+fn language_model(global: &Global, around: &Surroundings) -> Result<LlamaSettings, Failure> {
+    let mut settings =
+        LlamaSettings::new(found::language_model(global.model.as_deref(), around.models.as_deref())?);
+    let adapters = [(Role::Manager, &global.adapter_manager), (Role::Answer, &global.adapter_answer)];
+    settings.adapters = adapters.into_iter().filter_map(|(role, path)| Some((role, path.clone()?))).collect();
+    settings.context_tokens = global.context.unwrap_or(settings.context_tokens);
+    settings.threads = global.threads.unwrap_or(settings.threads);
+    // Beside the program where it was built or shipped; else llama.cpp looks where it was built.
+    settings.backends = around.program.as_ref().map(|folder| folder.join("lib")).filter(|lib| lib.is_dir());
+    Ok(settings)
+}
+
+/// Threads of the embedding model. Default 2: what its speed was measured with (`core::embed`); short texts gain
+/// little beyond.
+fn threads(global: &Global) -> usize {
+    global.threads.map_or(2, |threads| threads as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn around(data: Option<&str>) -> Surroundings {
+        Surroundings {
+            home: Some("/home/maria".into()),
+            data: data.map(Into::into),
+            models: None,
+            program: None,
+        }
+    }
+
+    #[test]
+    fn the_bank_lies_in_the_users_data_folder() {
+        let at = |data| default_bank(&around(data)).unwrap();
+        assert_eq!(at(Some("/data")), Path::new("/data/keepsake/bank"));
+        let own = if cfg!(target_os = "macos") { "Library/Application Support" } else { ".local/share" };
+        let own = Path::new("/home/maria").join(own).join("keepsake/bank");
+        assert_eq!(at(None), own);
+        assert_eq!(at(Some("relative")), own);
+        assert_eq!(default_bank(&Surroundings { home: None, ..around(None) }), None);
+    }
+}

@@ -1,0 +1,157 @@
+//! Arguments, exit codes, and what is said when something is wrong. No model is needed.
+//!
+//! Rooms it touches: common.
+
+mod common;
+
+use std::fs;
+use std::io::Read;
+use std::process::Stdio;
+
+use common::{Home, line};
+
+#[test]
+fn help_and_version_succeed() {
+    let home = Home::new();
+    for args in [&["--help"][..], &["--version"], &["remember", "--help"], &["models", "--help"]] {
+        let ran = home.run(args);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(!ran.data.is_empty());
+    }
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let home = Home::new();
+    for args in [
+        &["frobnicate"][..],
+        &[],
+        &["remember", "hi"],
+        &["show", "17"],
+        &["remember", "hi", "--speaker", "M", "--time", "yesterday", "--keep-only"],
+        &["remember", " \n", "--speaker", "M", "--keep-only"],
+        &["remember", "hi", "--speaker", "a\nb", "--keep-only"],
+        &["ask", " "],
+        &["list", "--space", ""],
+        &["list", "--threads", "0"],
+    ] {
+        assert_eq!(home.run(args).code, 2, "{args:?}");
+    }
+    assert!(!home.bank().exists(), "wrong usage makes nothing");
+}
+
+#[test]
+fn a_missing_model_is_3_and_nothing_is_stored() {
+    let home = Home::new();
+    let remedy = "keepsake models pull";
+    home.run(&["remember", "I have a dog.", "--speaker", "Maria"]).failed(3, &[remedy]);
+    home.run(&["demo"]).failed(3, &[remedy]);
+    let file = home.file("turns.jsonl", line("1", "Maria", "I have a dog."));
+    home.run(&["ingest", &file]).failed(3, &[remedy]);
+    assert_eq!(home.turns().len(), 0);
+    home.run(&["ask", "What?"]).failed(3, &[remedy]);
+    home.run(&["ask", "What?", "--model", "/nowhere/x.gguf"]).failed(3, &["/nowhere/x.gguf", remedy]);
+    home.run(&["ask", "What?", "--model", "no-such-model"]).failed(3, &["no-such-model"]);
+    home.run(&["search", "dog"]).failed(3, &[remedy]);
+    assert_eq!(home.run(&["search", "dog", "--no-embedder"]).code, 0);
+}
+
+#[test]
+fn an_unusable_model_is_3_and_names_the_file() {
+    let home = Home::new();
+    home.run(&["remember", "hi", "--speaker", "M", "--keep-only"]);
+    let mut truncated = b"GGUF\x03\0\0\0".to_vec();
+    truncated.extend([9; 40]);
+    for (name, content) in
+        [("empty.gguf", &b""[..]), ("text.gguf", b"not a model at all"), ("cut.gguf", &truncated)]
+    {
+        let file = home.file(name, content);
+        home.run(&["ask", "What?", "--model", &file]).failed(3, &[name]);
+        home.run(&["remember", "hello", "--speaker", "M", "--model", &file]).failed(3, &[name]);
+    }
+    let folder = home.path("folder.gguf");
+    fs::create_dir(&folder).unwrap();
+    home.run(&["ask", "What?", "--model", folder.to_str().unwrap()]).failed(3, &["folder.gguf"]);
+    assert_eq!(home.turns().len(), 1, "nothing was stored beside the first");
+}
+
+#[test]
+fn a_bank_that_cannot_be_opened_is_4() {
+    let home = Home::new();
+    home.run(&["list"]).failed(4, &["bank", "--bank"]);
+    let file = home.file("file", "x");
+    home.run(&["list", "--bank", &file]).failed(4, &[&file]);
+    home.run(&["remember", "hi", "--speaker", "M", "--keep-only", "--bank", &file]).failed(4, &[&file]);
+    home.run(&["remember", "hi", "--speaker", "M", "--keep-only", "--bank", "/proc/nowhere/bank"])
+        .failed(4, &["/proc"]);
+}
+
+#[test]
+fn a_bank_that_is_open_elsewhere_is_4() {
+    let home = Home::new();
+    home.run(&["remember", "hi", "--speaker", "M", "--keep-only"]);
+    // A stopped reader of a long listing keeps its bank open.
+    let turns: Vec<String> = (0..400).map(|n| line(&n.to_string(), "M", &"x".repeat(1000))).collect();
+    let file = home.file("turns.jsonl", turns.join("\n"));
+    assert_eq!(home.run(&["ingest", &file, "--keep-only"]).code, 0);
+    let mut holder = home.command(&["list", "--turns", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = holder.stdout.take().unwrap();
+    out.read_exact(&mut [0; 1]).unwrap();
+    home.run(&["list"]).failed(4, &["open elsewhere", home.bank().to_str().unwrap()]);
+    drop(out);
+    assert_eq!(holder.wait().unwrap().code(), Some(0), "a reader that goes away is no error");
+    assert_eq!(home.run(&["list"]).code, 0);
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let home = Home::new();
+    let turns: Vec<String> = (0..300).map(|n| line(&n.to_string(), "M", &"x".repeat(1000))).collect();
+    let file = home.file("turns.jsonl", turns.join("\n"));
+    home.run(&["ingest", &file, "--keep-only"]);
+    let mut command = home.command(&["list", "--turns"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    out.read_exact(&mut [0; 4]).unwrap();
+    drop(out);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(0), &b""[..]));
+}
+
+#[test]
+fn what_is_not_there_is_1() {
+    let home = Home::new();
+    home.run(&["remember", "hi", "--speaker", "M", "--keep-only"]);
+    home.run(&["show", "m1"]).failed(1, &["m1"]);
+    home.run(&["show", "t9"]).failed(1, &["t9"]);
+    home.run(&["history", "m1"]).failed(1, &["m1"]);
+    home.run(&["forget", "m1"]).failed(1, &["m1"]);
+    home.run(&["show", "t1", "--space", "other"]).failed(1, &["t1", "other"]);
+    home.run(&["forget", "t1", "--space", "other"]).failed(1, &["t1", "other"]);
+    assert_eq!(home.turns().len(), 1, "nothing crosses a space");
+    home.run(&["ingest", "/nowhere.json"]).failed(1, &["/nowhere.json"]);
+}
+
+#[test]
+fn forgetting_says_what_is_left() {
+    let home = Home::new();
+    home.run(&["remember", "the sentinel xyzzy", "--speaker", "M", "--keep-only"]);
+    assert_eq!(home.json(&["forget", "t1"])["forgotten"], "t1");
+    home.run(&["show", "t1"]).failed(1, &["t1"]);
+    assert_eq!(home.turns().len(), 0);
+}
+
+#[test]
+fn the_default_bank_is_in_the_users_data_folder_and_private() {
+    let home = Home::new();
+    let mut command = home.command(&["remember", "hi", "--speaker", "M", "--keep-only"]);
+    command.env_remove("KEEPSAKE_BANK").env("XDG_DATA_HOME", home.path("data"));
+    assert!(command.status().unwrap().success());
+    let bank = home.path("data").join("keepsake/bank");
+    assert!(bank.is_dir());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(bank).unwrap().permissions().mode() & 0o077, 0);
+    }
+}
