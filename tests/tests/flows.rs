@@ -2,6 +2,8 @@
 //!
 //! Rooms it touches: core.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // in a test both are the verdict
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

@@ -321,7 +321,7 @@ mod tests {
     fn names(store: &Store) -> Vec<String> {
         let entries = fs::read_dir(store.folder()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        names.filter(|name| !name.ends_with(".lock")).collect()
+        names.filter(|name| !name.starts_with('.')).collect()
     }
 
     #[test]

@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_member_that_swells_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let (wheel, part) = (wheel(folder.path(), "b", &[0; 1 << 20]), folder.path().join("part"));
+        let (wheel, part) = (wheel(folder.path(), "b", &vec![0; 1 << 20]), folder.path().join("part"));
         let error = take_out(&wheel, "b", &entry(5), &part, &mut |_| {}).unwrap_err();
         assert!(error.to_string().contains("longer"), "{error}");
         assert!(std::fs::metadata(&part).map_or(0, |meta| meta.len()) <= 5);

@@ -24,6 +24,9 @@ const EXTRACT_TOKENS: usize = 160;
 /// Tokens for a reply of the manage step: one memory of four hundred characters.
 const MANAGE_TOKENS: usize = 128;
 
+/// Lends an index to a closure.
+pub type ReadIndex<'a> = dyn Fn(&mut dyn FnMut(&SpaceIndex)) + 'a;
+
 /// What the write flow works with.
 pub struct Tools<'a> {
     /// The bank, which is only read.
@@ -35,7 +38,7 @@ pub struct Tools<'a> {
     /// The settings.
     pub config: &'a Config,
     /// Reads the index of the turn's space, for as short as the call lasts.
-    pub index: &'a dyn Fn(&mut dyn FnMut(&SpaceIndex)),
+    pub index: &'a ReadIndex<'a>,
     /// Record time, UTC.
     pub now: Timestamp,
 }
@@ -334,12 +337,11 @@ impl Draft {
     }
 
     fn put(&mut self, memory: Memory) {
-        match self.writes.iter_mut().find(|(known, _)| known.id == memory.id) {
-            Some((known, _)) => *known = memory,
-            None => {
-                let expects = Some(memory.version - 1);
-                self.writes.push((memory, expects));
-            }
+        if let Some((known, _)) = self.writes.iter_mut().find(|(known, _)| known.id == memory.id) {
+            *known = memory
+        } else {
+            let expects = Some(memory.version - 1);
+            self.writes.push((memory, expects));
         }
     }
 

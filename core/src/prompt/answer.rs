@@ -18,7 +18,7 @@ pub(super) const WORDING: &[&str] = &[ANSWER, UNKNOWN];
 
 /// The prompt: `chat` is the distil step's, `selected` the labels it gave with what they stand for.
 pub fn chat(mut chat: Chat, selected: &[(usize, &Evidence)]) -> Chat {
-    chat.reply_start = distil::USEFUL.to_owned();
+    distil::USEFUL.clone_into(&mut chat.reply_start);
     if selected.is_empty() {
         chat.reply_start.push_str(UNKNOWN);
     } else {

@@ -80,7 +80,8 @@ pub fn parse(reply: &str) -> Result<Vec<String>, BadReply> {
         .map(|line| line.strip_prefix("- ").map(one_line))
         .collect::<Option<_>>()
         .ok_or(BadReply)?;
-    let usable = |fact: &String| !fact.is_empty() && fact.chars().count() <= MAX_FACT_CHARS;
+    // One step of the grammar is one or two characters.
+    let usable = |fact: &String| !fact.is_empty() && fact.chars().count() <= 2 * MAX_FACT_CHARS;
     if facts.is_empty() || facts.len() > MAX_FACTS || !facts.iter().all(usable) {
         return Err(BadReply);
     }
@@ -102,7 +103,7 @@ mod tests {
         for bad in ["", "Maria has a dog.", "- a\nb", "- a\n- b\n- c\n- d", "- ", "{\"facts\": []}"] {
             assert_eq!(parse(bad), Err(BadReply), "{bad:?}");
         }
-        assert_eq!(parse(&format!("- {}", "x".repeat(MAX_FACT_CHARS + 1))), Err(BadReply));
+        assert_eq!(parse(&format!("- {}", "x".repeat(2 * MAX_FACT_CHARS + 1))), Err(BadReply));
     }
 
     #[test]

@@ -357,9 +357,11 @@ impl<'model> Vocabulary<'model> {
 
     /// The candidates a reply may go on with: everything but control tokens that do not end it.
     fn candidates<'a>(&'a self, logits: &'a [f32]) -> impl Iterator<Item = LlamaTokenData> + 'a {
-        (0..).map(LlamaToken).zip(logits).filter_map(|(token, &logit)| {
-            (!self.is_control(token) || self.ends(token)).then(|| LlamaTokenData::new(token, logit, 0.0))
-        })
+        (0..)
+            .map(LlamaToken)
+            .zip(logits)
+            .filter(|(token, _)| !self.is_control(*token) || self.ends(*token))
+            .map(|(token, &logit)| LlamaTokenData::new(token, logit, 0.0))
     }
 }
 
