@@ -203,9 +203,10 @@ fn check_adapters(settings: &LlamaSettings) -> Result<(), ModelError> {
 fn backend(folder: Option<&Path>) -> Result<&'static LlamaBackend, ModelError> {
     static BACKEND: OnceCell<LlamaBackend> = OnceCell::new();
     BACKEND.get_or_try_init(|| {
+        // llama.cpp writes to standard error otherwise, from here on and before.
+        llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default().with_logs_enabled(false));
         load_variants(folder);
-        let mut backend = LlamaBackend::init().map_err(|error| ModelError::Failed(error.to_string()))?;
-        backend.void_logs();
+        let backend = LlamaBackend::init().map_err(|error| ModelError::Failed(error.to_string()))?;
         if llama_cpp_2::list_llama_ggml_backend_devices().is_empty() {
             return Err(ModelError::Failed(
                 "llama.cpp found no code for this processor: keep the folder `lib` beside the program"

@@ -1,0 +1,212 @@
+//! Measures the engine: append against a bare write, generation against bare llama.cpp, opening, memory.
+//!
+//! Prints a table and writes `target/bench/engine.json`. Nothing here passes or fails: ratios are read by
+//! people, with the machine named. Rooms it touches: core.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a measurement that cannot be made ends the run; it prints
+
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use keepsake_core::bank::{Bank, Commit, MemoryWrite, SledBank, TurnOutcome};
+use keepsake_core::embed::Embedder;
+use keepsake_core::model::{LanguageModel, Request, Role, Sampling};
+use keepsake_core::prompt::chat::Chat;
+use keepsake_core::testing::memory;
+use keepsake_core::types::{Cancel, MemoryId, SpaceId, Timestamp};
+use keepsake_core::{Engine, Setup};
+use keepsake_tests::{embedder, engine, language_model, language_model_file, said, setup};
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::sampling::LlamaSampler;
+
+const APPENDS: usize = 500;
+const TOKENS: usize = 128;
+const ROUNDS: usize = 5;
+const MEMORIES: u64 = 10_000;
+
+/// The argument with which this program measures bare llama.cpp in a process of its own: llama.cpp is started
+/// once in a process, and core does that.
+const BARE: &str = "bare-llama-cpp";
+
+fn main() {
+    if std::env::args().any(|argument| argument == BARE) {
+        println!("{}", bare_rate());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (bare_p50, bare_p99) = bare_writes(folder.path());
+    let (append_p50, append_p99) = appends(&folder.path().join("append"));
+    let (core_rate, bare_rate) = generation();
+    let (open_ms, resident_mib) = ten_thousand(&folder.path().join("bank"));
+    let report = serde_json::json!({
+        "machine": machine(),
+        "append_ms": {"p50": append_p50, "p99": append_p99},
+        "write_fsync_ms": {"p50": bare_p50, "p99": bare_p99},
+        "append_p99_ratio": append_p99 / bare_p99,
+        "generation_tokens_per_second": {"core": core_rate, "llama_cpp": bare_rate},
+        "generation_ratio": core_rate / bare_rate,
+        "open_10000_ms": open_ms,
+        "resident_beyond_model_mib": resident_mib,
+    });
+    let text = serde_json::to_string_pretty(&report).unwrap();
+    println!("{text}");
+    let out = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/bench");
+    std::fs::create_dir_all(&out).unwrap();
+    std::fs::write(out.join("engine.json"), text).unwrap();
+}
+
+fn text(at: usize) -> String {
+    format!("I went to the market with Anna and bought {at} apples, which we ate on the way home.")
+}
+
+/// Milliseconds at the half and the last hundredth.
+fn quantiles(mut times: Vec<f64>) -> (f64, f64) {
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], times[times.len() * 99 / 100])
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+/// The same bytes, written and synced to the same disk.
+fn bare_writes(folder: &Path) -> (f64, f64) {
+    let mut file = std::fs::File::create(folder.join("bare")).unwrap();
+    let times = (0..APPENDS).map(|at| {
+        let started = Instant::now();
+        file.write_all(text(at).as_bytes()).unwrap();
+        file.sync_all().unwrap();
+        milliseconds(started)
+    });
+    quantiles(times.collect())
+}
+
+fn appends(folder: &Path) -> (f64, f64) {
+    let engine = engine(folder, setup());
+    let times = (0..APPENDS).map(|at| {
+        let turn = said("Maria", &text(at));
+        let started = Instant::now();
+        engine.append(turn).unwrap();
+        milliseconds(started)
+    });
+    quantiles(times.collect())
+}
+
+/// Tokens a second through core and through a bare loop, in turn, the best of each: the same model, threads,
+/// prompt and number of tokens.
+fn generation() -> (f64, f64) {
+    let model = language_model();
+    let request = Request {
+        role: Role::Answer,
+        chat: Chat {
+            system: "You tell stories.".into(),
+            user: "Tell a very long story.".into(),
+            reply_start: String::new(),
+        },
+        grammar: None,
+        max_tokens: TOKENS,
+        sampling: Sampling::Greedy,
+    };
+    let through_core = || {
+        let done = model.complete(&request, &Cancel::new(), &mut |_| ControlFlow::Continue(())).unwrap();
+        done.usage.generated_tokens as f64 / done.usage.generation_ms * 1000.0
+    };
+    through_core();
+    let bare = || -> f64 {
+        let output = std::process::Command::new(std::env::current_exe().unwrap()).arg(BARE).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    };
+    let (mut core_best, mut bare_best) = (0.0_f64, 0.0_f64);
+    for _ in 0..ROUNDS {
+        core_best = core_best.max(through_core());
+        bare_best = bare_best.max(bare());
+    }
+    (core_best, bare_best)
+}
+
+/// Tokens a second of llama.cpp without core, in a loop that only decodes.
+fn bare_rate() -> f64 {
+    #[cfg(target_os = "linux")]
+    llama_cpp_2::llama_backend::load_backends();
+    let mut backend = LlamaBackend::init().unwrap();
+    backend.void_logs();
+    let model =
+        LlamaModel::load_from_file(&backend, language_model_file(), &LlamaModelParams::default()).unwrap();
+    let params = LlamaContextParams::default()
+        .with_n_ctx(NonZeroU32::new(4096))
+        .with_n_batch(128)
+        .with_n_ubatch(128)
+        .with_n_threads(2)
+        .with_n_threads_batch(2);
+    let mut context = model.new_context(&backend, params).unwrap();
+    let prompt =
+        model.vocab().tokenize(b"Tell a very long story about the sea and a small boat.", false, false);
+    let mut batch = LlamaBatch::new(128, 1);
+    for (at, token) in prompt.iter().enumerate() {
+        batch.add(*token, at as i32, &[0], at + 1 == prompt.len()).unwrap();
+    }
+    context.decode(&mut batch).unwrap();
+    let mut greedy = LlamaSampler::greedy();
+    let started = Instant::now();
+    for at in 0..TOKENS {
+        let token = greedy.sample(&context, -1);
+        batch.clear();
+        batch.add(token, (prompt.len() + at) as i32, &[0], true).unwrap();
+        context.decode(&mut batch).unwrap();
+    }
+    TOKENS as f64 / milliseconds(started) * 1000.0
+}
+
+/// Milliseconds to open a bank of ten thousand memories, and MiB that an engine with its index takes.
+fn ten_thousand(folder: &Path) -> (f64, f64) {
+    fill(folder);
+    let started = Instant::now();
+    let engine = Engine::open(folder, Setup::new(|| Timestamp::from_seconds(0))).unwrap();
+    let open_ms = milliseconds(started);
+    drop(engine);
+    let before = resident_mib();
+    let setup = setup().with_embedder(Arc::new(embedder()));
+    let engine = Engine::open(folder, setup).unwrap();
+    engine.search(&SpaceId::default(), "apples", 10).unwrap();
+    (open_ms, resident_mib() - before)
+}
+
+fn fill(folder: &Path) {
+    let bank = SledBank::open(folder).unwrap();
+    let embedder = embedder();
+    let vector = embedder.embed(&["apples"]).unwrap().remove(0);
+    let name = embedder.identity().to_owned();
+    for block in 0..MEMORIES / 100 {
+        let turn = bank.append(&said("Maria", &text(block as usize)), Timestamp::from_seconds(0)).unwrap().id;
+        let first = bank.next_memory_id().unwrap().0;
+        let writes = (0..100).map(|at| {
+            let mut memory = memory(first + at, &text((block * 100 + at) as usize));
+            (memory.id, memory.sources) = (MemoryId(first + at), vec![turn]);
+            MemoryWrite { memory, expects: None, vector: Some((name.clone(), vector.clone())) }
+        });
+        bank.commit(&Commit { turn, outcome: TurnOutcome::Done(Vec::new()), writes: writes.collect() })
+            .unwrap();
+    }
+}
+
+/// Resident memory of this process, MiB; 0 where the system does not say.
+fn resident_mib() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
+}
+
+fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}, {cores} processors", name.trim_start_matches(['\t', ':', ' ']))
+}
