@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use keepsake_core::bank::{Bank, Commit, MemoryWrite, SledBank, TurnOutcome};
 use keepsake_core::embed::Embedder;
-use keepsake_core::model::{LanguageModel, Request, Role, Sampling};
+use keepsake_core::model::{Request, Role, Sampling};
 use keepsake_core::prompt::chat::Chat;
 use keepsake_core::testing::memory;
 use keepsake_core::types::{Cancel, MemoryId, SpaceId, Timestamp};
