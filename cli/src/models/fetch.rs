@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
+use keepsake_core::model::adapter::file_sha256;
 
 use super::wheel;
 use super::{Entry, Source, State, Store};
@@ -213,23 +213,13 @@ pub(super) fn write_error(path: &Path, source: io::Error) -> PullError {
     PullError::Write { path: path.to_owned(), source }
 }
 
-fn file_sha256(path: &Path) -> io::Result<String> {
-    let mut hash = Sha256::new();
-    let mut file = File::open(path)?;
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            read => hash.update(&buffer[..read]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::{BufRead, BufReader};
     use std::net::{TcpListener, TcpStream};
     use std::sync::mpsc::{Receiver, channel};
+
+    use sha2::{Digest, Sha256};
 
     use super::*;
     use crate::models::Role;
