@@ -70,6 +70,8 @@ fn why(guard: Guard, applied: &Applied) -> String {
         },
         Guard::Merged => "merged: the update would have dropped names, numbers or dates".to_owned(),
         Guard::KeptBeside => format!("kept beside: the {decided} would have lost what still holds"),
+        Guard::NotKnown => "kept: no memory says this".to_owned(),
+        Guard::OtherSubject => format!("kept beside: the {decided} was of a memory about somebody else"),
         Guard::Invented => "the fact's own words: the update brought what nobody said".to_owned(),
         Guard::NotContradicted => {
             format!("kept both: nothing contradicts what the {decided} would have retired")

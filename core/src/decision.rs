@@ -156,10 +156,14 @@ pub enum Guard {
     Ungrounded,
     /// The bank already says this: nothing to do.
     AlreadyKnown,
+    /// No memory that was shown says this, although the model found that one does: it was kept.
+    NotKnown,
     /// The new text dropped names, numbers or dates that still hold: both texts were joined.
     Merged,
     /// Joining would have made an overlong or muddled memory: the fact was kept as a memory of its own.
     KeptBeside,
+    /// The memory that was to be changed is about somebody else: the fact was kept as a memory of its own.
+    OtherSubject,
     /// The new text brought names, numbers or dates that neither the old one nor the fact has: the fact's
     /// own words were used.
     Invented,

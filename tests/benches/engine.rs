@@ -17,9 +17,9 @@ use keepsake_core::embed::Embedder;
 use keepsake_core::model::{Request, Role, Sampling};
 use keepsake_core::prompt::chat::Chat;
 use keepsake_core::testing::memory;
-use keepsake_core::types::{Cancel, MemoryId, SpaceId, Timestamp};
+use keepsake_core::types::{Cancel, MemoryId, Question, SpaceId, Timestamp};
 use keepsake_core::{Engine, Setup};
-use keepsake_tests::{embedder, engine, language_model, language_model_file, said, setup};
+use keepsake_tests::{embedder, engine, language_model, language_model_file, model_file, said, setup};
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
@@ -31,21 +31,30 @@ const APPENDS: usize = 500;
 const TOKENS: usize = 128;
 const ROUNDS: usize = 5;
 const MEMORIES: u64 = 10_000;
+/// The KV cache of SmolLM2-135M at 4,096 tokens: 30 layers, keys and values, 3 heads of 64, f16.
+const KV_MIB: f64 = (30 * 2 * 3 * 64 * 2 * 4096) as f64 / 1_048_576.0;
 
 /// The argument with which this program measures bare llama.cpp in a process of its own: llama.cpp is started
 /// once in a process, and core does that.
 const BARE: &str = "bare-llama-cpp";
+/// With this one and a bank's folder it answers from that bank in a process of its own and prints its memory.
+const MEMORY: &str = "memory";
 
 fn main() {
-    if std::env::args().any(|argument| argument == BARE) {
-        println!("{}", bare_rate());
-        return;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some(BARE) => return println!("{}", bare_rate()),
+        Some(MEMORY) => return println!("{}", memory_of_its_own(Path::new(&arguments[1]))),
+        _ => {}
     }
     let folder = tempfile::tempdir().unwrap();
     let (bare_p50, bare_p99) = bare_writes(folder.path());
     let (append_p50, append_p99) = appends(&folder.path().join("append"));
     let (core_rate, bare_rate) = generation();
-    let (open_ms, resident_mib) = ten_thousand(&folder.path().join("bank"));
+    let bank = folder.path().join("bank");
+    let open_ms = ten_thousand(&bank);
+    let memory_mib: serde_json::Value =
+        serde_json::from_str(&in_own_process(&[MEMORY, bank.to_str().unwrap()])).unwrap();
     let report = serde_json::json!({
         "machine": machine(),
         "append_ms": {"p50": append_p50, "p99": append_p99},
@@ -54,7 +63,7 @@ fn main() {
         "generation_tokens_per_second": {"core": core_rate, "llama_cpp": bare_rate},
         "generation_ratio": core_rate / bare_rate,
         "open_10000_ms": open_ms,
-        "resident_beyond_model_mib": resident_mib,
+        "memory_mib": memory_mib,
     });
     let text = serde_json::to_string_pretty(&report).unwrap();
     println!("{text}");
@@ -120,10 +129,7 @@ fn generation() -> (f64, f64) {
         done.usage.generated_tokens as f64 / done.usage.generation_ms * 1000.0
     };
     through_core();
-    let bare = || -> f64 {
-        let output = std::process::Command::new(std::env::current_exe().unwrap()).arg(BARE).output().unwrap();
-        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
-    };
+    let bare = || -> f64 { in_own_process(&[BARE]).parse().unwrap() };
     let (mut core_best, mut bare_best) = (0.0_f64, 0.0_f64);
     for _ in 0..ROUNDS {
         core_best = core_best.max(through_core());
@@ -165,18 +171,57 @@ fn bare_rate() -> f64 {
     TOKENS as f64 / milliseconds(started) * 1000.0
 }
 
-/// Milliseconds to open a bank of ten thousand memories, and MiB that an engine with its index takes.
-fn ten_thousand(folder: &Path) -> (f64, f64) {
+/// What this program prints when it is started again with these arguments.
+fn in_own_process(arguments: &[&str]) -> String {
+    let program = std::env::current_exe().unwrap();
+    let output = std::process::Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Milliseconds to open a bank of ten thousand memories, without models.
+fn ten_thousand(folder: &Path) -> f64 {
     fill(folder);
     let started = Instant::now();
     let engine = Engine::open(folder, Setup::new(|| Timestamp::from_seconds(0))).unwrap();
     let open_ms = milliseconds(started);
     drop(engine);
-    let before = resident_mib();
-    let setup = setup().with_embedder(Arc::new(embedder()));
-    let engine = Engine::open(folder, setup).unwrap();
+    open_ms
+}
+
+/// Opens the bank step by step and says what each takes, MiB: what is resident after it, less what was before.
+/// `beyond_weights_and_kv` is the peak of the whole process, program and libraries included, less the model
+/// files and the KV cache.
+fn memory_of_its_own(folder: &Path) -> serde_json::Value {
+    let started = resident_mib("VmRSS:");
+    let setup = Setup::new(|| Timestamp::from_seconds(0));
+    let engine = Engine::open(folder, setup.clone()).unwrap();
     engine.search(&SpaceId::default(), "apples", 10).unwrap();
-    (open_ms, resident_mib() - before)
+    let words = resident_mib("VmRSS:");
+    drop(engine);
+    let embedder = Arc::new(embedder());
+    let loaded = resident_mib("VmRSS:");
+    let engine = Engine::open(folder, setup.clone().with_embedder(embedder.clone())).unwrap();
+    engine.search(&SpaceId::default(), "apples", 10).unwrap();
+    let searched = resident_mib("VmRSS:");
+    drop(engine);
+    let setup = setup.with_embedder(embedder).with_model(language_model());
+    let engine = Engine::open(folder, setup).unwrap();
+    let question = Question::new(SpaceId::default(), "Who ate apples?").unwrap();
+    engine.ask(&question, &Cancel::new(), &mut |_| ControlFlow::Continue(())).unwrap();
+    let mib = |file: &Path| std::fs::metadata(file).unwrap().len() as f64 / 1_048_576.0;
+    let weights = mib(&language_model_file()) + mib(&model_file("all-MiniLM-L6-v2-int8.onnx"));
+    let peak = resident_mib("VmHWM:");
+    serde_json::json!({
+        "program": started,
+        "bank_and_words": words - started,
+        "embedder": loaded - words,
+        "vectors": searched - loaded,
+        "peak": peak,
+        "weights": weights,
+        "kv_cache": KV_MIB,
+        "beyond_weights_and_kv": peak - weights - KV_MIB,
+    })
 }
 
 fn fill(folder: &Path) {
@@ -197,10 +242,10 @@ fn fill(folder: &Path) {
     }
 }
 
-/// Resident memory of this process, MiB; 0 where the system does not say.
-fn resident_mib() -> f64 {
+/// A figure of this process's memory, MiB; 0 where the system does not say.
+fn resident_mib(figure: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+    let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap_or("0 kB");
     line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 

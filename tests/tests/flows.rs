@@ -8,12 +8,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use keepsake_core::bank::{Bank, FailReason, MemoryBank, SledBank, Step, TurnOutcome};
+use keepsake_core::config::{Config, Distil};
 use keepsake_core::decision::{Applied, Guard, Operation};
 use keepsake_core::testing::{Failing, FaultyBank, Reply, ScriptedModel};
 use keepsake_core::types::{
     Cancel, MemoryId, MemoryState, NewTurn, Origin, Question, SpaceId, TurnId, UnitId,
 };
-use keepsake_core::{AskError, Budget, Ended, Engine, ProcessError, RememberError};
+use keepsake_core::{Answer, AskError, Budget, Ended, Engine, ProcessError, RememberError, Setup};
 use keepsake_tests::{engine, said, setup};
 
 /// An engine in memory whose model gives these replies.
@@ -27,6 +28,14 @@ fn remember(engine: &Engine, turn: NewTurn) -> Vec<Applied> {
         TurnOutcome::Done(applied) => applied,
         other => panic!("{other:?}"),
     }
+}
+
+fn ask(engine: &Engine, mut piece: impl FnMut(&str)) -> Result<Answer, AskError> {
+    let question = Question::new(SpaceId::default(), "What does Tom like?").unwrap();
+    engine.ask(&question, &Cancel::new(), &mut |text| {
+        piece(text);
+        ControlFlow::Continue(())
+    })
 }
 
 fn texts(engine: &Engine) -> Vec<String> {
@@ -221,6 +230,21 @@ fn a_commit_that_failed_after_it_took_effect_is_found_in_the_bank() {
 }
 
 #[test]
+fn only_a_trained_manager_may_let_a_new_fact_go() {
+    let script = ["- Tom likes tea.", "ADD", "- Tom lives in Leeds.", "NOOP"];
+    for trained in [false, true] {
+        let model = ScriptedModel::new(script);
+        let model = if trained { model.trained() } else { model };
+        let setup = setup().with_model(Arc::new(model));
+        let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup);
+        remember(&engine, said("Tom", "I like tea."));
+        let applied = remember(&engine, said("Tom", "I live in Leeds."));
+        assert_eq!(applied[0].guard, (!trained).then_some(Guard::NotKnown));
+        assert_eq!(texts(&engine).len(), if trained { 1 } else { 2 });
+    }
+}
+
+#[test]
 fn a_document_cannot_change_what_the_user_stated() {
     let (engine, _) =
         scripted(&["- Tom lives in Leeds.", "ADD", "- Tom no longer lives in Leeds.", "DELETE 1"]);
@@ -231,42 +255,66 @@ fn a_document_cannot_change_what_the_user_stated() {
 }
 
 #[test]
-fn an_answer_streams_and_names_what_it_used() {
-    let (engine, model) = scripted(&["- Tom likes tea.", "ADD", "2, 1", "green tea"]);
+fn an_answer_streams_and_names_what_it_was_given_from() {
+    let (engine, model) = scripted(&["- Tom likes tea.", "ADD", "green tea"]);
     remember(&engine, said("Tom", "I like tea."));
-    let question = Question::new(SpaceId::default(), "What does Tom like?").unwrap();
     let mut streamed = Vec::new();
-    let answer = engine
-        .ask(&question, &Cancel::new(), &mut |piece| {
-            streamed.push(piece.to_owned());
-            ControlFlow::Continue(())
-        })
-        .unwrap();
+    let answer = ask(&engine, |piece| streamed.push(piece.to_owned())).unwrap();
     assert_eq!(answer.text.as_deref(), Some("green tea"));
     assert_eq!(streamed, ["green ", "tea"]);
-    assert_eq!((answer.used.len(), answer.considered, answer.usage.calls), (2, 2, 2));
-    let asked = model.asked();
-    let (distil, answer) = (&asked[2].chat, &asked[3].chat);
-    assert_eq!(distil.user, answer.user, "the prompt is read once");
-    assert!(
-        answer.reply_start.starts_with("Useful memories: 2, 1\n2. ")
-            && answer.reply_start.ends_with("Answer:")
-    );
+    assert_eq!((answer.used.len(), answer.considered, answer.usage.calls), (2, 2, 1));
+    let prompt = &model.asked()[2].chat;
+    assert!(prompt.user.contains("Tom said: Tom likes tea.\n"), "{}", prompt.user);
+    assert!(prompt.user.contains("Tom said: I like tea.\n"), "{}", prompt.user);
+}
+
+#[test]
+fn where_the_model_distils_it_answers_from_what_it_picked() {
+    let script = ["- Tom likes tea.", "ADD", "1", "green tea", "none", "tea"];
+    let model = Arc::new(ScriptedModel::new(script).trained());
+    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup().with_model(model.clone()));
+    remember(&engine, said("Tom", "I like tea."));
+    let answer = ask(&engine, |_| ()).unwrap();
+    assert_eq!((answer.used.len(), answer.considered, answer.usage.calls), (1, 2, 2));
+    let (distil, prompt) = (&model.asked()[2].chat.user, &model.asked()[3].chat.user);
+    let picked = distil.lines().find_map(|line| line.strip_prefix("1. ")).unwrap();
+    assert!(picked.ends_with(&answer.used[0].text), "{picked}");
+    assert_eq!(prompt.matches(" said: ").count(), 1, "{prompt}");
+    assert!(prompt.contains(&format!("Tom said: {}\n", answer.used[0].text)), "{prompt}");
+
+    let answer = ask(&engine, |_| ()).unwrap();
+    assert_eq!(answer.used.len(), 2, "where it picks none, the best hits are read");
+}
+
+/// The evidence that the answer step reads stays within its budget, the best hit is always there.
+#[test]
+fn the_best_evidence_is_read_up_to_the_budget() {
+    for (tokens, used) in [(0, 1), (60, 2), (10_000, 3)] {
+        let config = Config { answer_tokens: tokens, ..Config::default() };
+        let model = Arc::new(ScriptedModel::new(["none", "none", "none", "tea"]));
+        let engine =
+            Engine::with_bank(Arc::new(MemoryBank::new()), Setup { config, ..setup().with_model(model) });
+        for text in ["What does Tom like? Tea.", "Tom likes what he likes.", "Like it."] {
+            remember(&engine, said("Tom", text));
+        }
+        let answer = ask(&engine, |_| ()).unwrap();
+        assert_eq!(answer.used.len(), used, "{tokens} tokens");
+        assert_eq!(answer.used[0].text, "What does Tom like? Tea.");
+    }
 }
 
 #[test]
 fn nothing_remembered_and_bad_replies_are_said() {
-    let ask = |engine: &Engine| {
-        let question = Question::new(SpaceId::default(), "What does Tom like?").unwrap();
-        engine.ask(&question, &Cancel::new(), &mut |_| ControlFlow::Continue(()))
-    };
     let (engine, _) = scripted(&[]);
-    assert_eq!(ask(&engine).unwrap().text, None);
-    let (engine, _) = scripted(&["none", "7 and 8"]);
+    assert_eq!(ask(&engine, |_| ()).unwrap().text, None);
+    let model = Arc::new(ScriptedModel::new(["none", "7 and 8"]));
+    let config = Config { distil: Distil::Always, ..Config::default() };
+    let engine =
+        Engine::with_bank(Arc::new(MemoryBank::new()), Setup { config, ..setup().with_model(model) });
     remember(&engine, said("Tom", "I like tea."));
-    assert!(matches!(ask(&engine), Err(AskError::BadReply("distil"))));
+    assert!(matches!(ask(&engine, |_| ()), Err(AskError::BadReply("distil"))));
     let without = Engine::with_bank(Arc::new(MemoryBank::new()), setup());
-    assert!(matches!(ask(&without), Err(AskError::NoModel)));
+    assert!(matches!(ask(&without, |_| ()), Err(AskError::NoModel)));
 }
 
 #[test]

@@ -403,6 +403,8 @@ fn guard_code(guard: Guard) -> u8 {
         Guard::NotContradicted => 4,
         Guard::Untrusted => 5,
         Guard::Ungrounded => 6,
+        Guard::OtherSubject => 7,
+        Guard::NotKnown => 8,
     }
 }
 
@@ -415,6 +417,8 @@ fn guard_of(code: u8) -> Result<Guard, DecodeError> {
         Guard::NotContradicted,
         Guard::Untrusted,
         Guard::Ungrounded,
+        Guard::OtherSubject,
+        Guard::NotKnown,
     ];
     of_code(&all, code, "no such guard")
 }
@@ -565,7 +569,7 @@ mod tests {
             assert_eq!(origin_code(origin(code).unwrap()), code);
             assert_eq!(operation_code(operation_of(code).unwrap()), code);
         }
-        for code in 0..7 {
+        for code in 0..9 {
             assert_eq!(guard_code(guard_of(code).unwrap()), code);
         }
         for code in 0..5 {
@@ -574,7 +578,7 @@ mod tests {
         for code in 0..2 {
             assert_eq!(step_code(step_of(code).unwrap()), code);
         }
-        assert!(origin(4).is_err() && operation_of(4).is_err() && guard_of(7).is_err());
+        assert!(origin(4).is_err() && operation_of(4).is_err() && guard_of(9).is_err());
         assert!(reason_of(5).is_err() && step_of(2).is_err());
     }
 

@@ -9,7 +9,7 @@
 mod memory;
 mod worker;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -66,6 +66,7 @@ pub struct LlamaModel {
     jobs: Mutex<Option<Sender<Job>>>,
     thread: Option<JoinHandle<()>>,
     context_tokens: usize,
+    adapted: BTreeSet<Role>,
 }
 
 impl LlamaModel {
@@ -91,6 +92,7 @@ impl LlamaModel {
             jobs: Mutex::new(Some(jobs)),
             thread: Some(thread),
             context_tokens: context_tokens as usize,
+            adapted: settings.adapters.keys().copied().collect(),
         })
     }
 
@@ -114,6 +116,10 @@ impl Drop for LlamaModel {
 impl LanguageModel for LlamaModel {
     fn context_tokens(&self) -> usize {
         self.context_tokens
+    }
+
+    fn is_trained_for(&self, role: Role) -> bool {
+        self.adapted.contains(&role)
     }
 
     fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {

@@ -46,6 +46,11 @@ pub trait LanguageModel: Send + Sync {
     /// Tokens of prompt and reply together that it can hold.
     fn context_tokens(&self) -> usize;
 
+    /// Whether it was trained for this agent's prompts.
+    fn is_trained_for(&self, _role: Role) -> bool {
+        false
+    }
+
     /// How many tokens `text` has as content (control tokens in it are plain text).
     fn count_tokens(&self, text: &str) -> Result<usize, ModelError>;
 

@@ -1,6 +1,6 @@
 //! The read flow: retrieve, distil, answer.
 //!
-//! Both steps are one chat that goes on, so that the prompt is read once. Nothing is written.
+//! A model that was not trained to distil answers from the best hits at once. Nothing is written.
 //!
 //! Rooms it touches: types, when, config, prompt, model, bank, index, pipeline.
 
@@ -10,11 +10,11 @@ use std::time::Instant;
 use super::complete;
 use super::retrieve::Hit;
 use crate::bank::{Bank, BankError};
-use crate::config::Config;
+use crate::config::{Config, Distil};
 use crate::embed::EmbedError;
 use crate::model::{LanguageModel, ModelError, Request, Role, Sampling, Stop, Usage};
+use crate::prompt;
 use crate::prompt::distil::Evidence;
-use crate::prompt::{answer, distil};
 use crate::types::{Cancel, MemoryState, Question, Timestamp, UnitId};
 use crate::when;
 
@@ -22,13 +22,15 @@ use crate::when;
 const DISTIL_TOKENS: usize = 32;
 /// Tokens for a reply of the answer step. LoCoMo's gold answers: 78 % have at most six words.
 const ANSWER_TOKENS: usize = 48;
+/// What label, time and speaker of a line take beside its text, about.
+const LINE_TOKENS: usize = 24;
 
 /// An answer with what it rests on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The answer; `None` where nothing at all is remembered in this space.
     pub text: Option<String>,
-    /// The memories and turns it was distilled from, in the model's order.
+    /// The memories and turns it was given from, the most useful first.
     pub used: Vec<Used>,
     /// How many memories and turns the model read.
     pub considered: usize,
@@ -104,86 +106,121 @@ pub fn answer(
     sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> Result<Answer, AskError> {
     let started = Instant::now();
-    let (units, evidence) = within_budget(bank, model, config, hits)?;
-    let mut usage = Usage::default();
-    if evidence.is_empty() {
-        let first_token_ms = milliseconds(started);
-        return Ok(Answer {
-            text: None,
-            used: Vec::new(),
-            considered: 0,
-            cut_off: false,
-            usage,
-            first_token_ms,
-        });
+    let distils = config.distil == Distil::Always || model.is_trained_for(Role::Answer);
+    let budget = if distils { config.distil_tokens.max(config.answer_tokens) } else { config.answer_tokens };
+    let read = within_budget(bank, model, hits, budget)?;
+    let mut answer = Answer {
+        text: None,
+        used: Vec::new(),
+        considered: read.len(),
+        cut_off: false,
+        usage: Usage::default(),
+        first_token_ms: 0.0,
+    };
+    if read.is_empty() {
+        answer.first_token_ms = milliseconds(started);
+        return Ok(answer);
     }
-    let (chat, order) = distil::chat(question.text(), &evidence);
+    let mut selected =
+        if distils { distil(model, question, &read, &mut answer.usage, cancel)? } else { Vec::new() };
+    if selected.is_empty() {
+        selected = best_of(&read, config.answer_tokens);
+    }
+
+    let evidence: Vec<&Evidence> = selected.iter().map(|piece| &piece.evidence).collect();
     let request = Request {
         role: Role::Answer,
-        chat,
-        grammar: Some(distil::grammar(order.len())),
-        max_tokens: DISTIL_TOKENS,
-        sampling: Sampling::Greedy,
-    };
-    let distilled = complete(model, &request, cancel, &mut |_| ControlFlow::Continue(()))?;
-    usage += distilled.usage;
-    let labels = distil::parse(&distilled.text, order.len()).map_err(|_| AskError::BadReply("distil"))?;
-    let selected: Vec<(usize, &Evidence)> =
-        labels.iter().map(|&label| (label, &evidence[order[label - 1]])).collect();
-
-    let request = Request {
-        chat: answer::chat(request.chat, &selected),
-        grammar: Some(answer::grammar()),
+        chat: prompt::answer::chat(question.text(), &evidence),
+        grammar: Some(prompt::answer::grammar()),
         max_tokens: ANSWER_TOKENS,
-        ..request
+        sampling: Sampling::Greedy,
     };
     let mut first_token_ms = None;
     let completion = complete(model, &request, cancel, &mut |piece| {
         first_token_ms.get_or_insert_with(|| milliseconds(started));
         sink(piece)
     })?;
-    usage += completion.usage;
-    let text = answer::parse(&completion.text).map_err(|_| AskError::BadReply("answer"))?;
-    let used = selected
-        .iter()
-        .map(|&(label, piece)| Used {
-            unit: units[order[label - 1]],
-            speaker: piece.speaker.clone(),
-            time: piece.time,
-            text: piece.text.clone(),
-        })
-        .collect();
-    Ok(Answer {
-        text: Some(text),
-        used,
-        considered: order.len(),
-        cut_off: completion.stop == Stop::Length,
-        usage,
-        first_token_ms: first_token_ms.unwrap_or_else(|| milliseconds(started)),
-    })
+    answer.text = Some(prompt::answer::parse(&completion.text).map_err(|_| AskError::BadReply("answer"))?);
+    answer.used = selected.into_iter().map(Piece::used).collect();
+    answer.cut_off = completion.stop == Stop::Length;
+    answer.usage += completion.usage;
+    answer.first_token_ms = first_token_ms.unwrap_or_else(|| milliseconds(started));
+    Ok(answer)
 }
 
-/// The best hits that fit into the budget of tokens. One too long for what is left is passed over.
+/// A hit with what the prompt says of it.
+struct Piece {
+    unit: UnitId,
+    evidence: Evidence,
+    /// What it takes of a prompt.
+    tokens: usize,
+}
+
+impl Piece {
+    fn used(&self) -> Used {
+        let Evidence { speaker, time, text } = self.evidence.clone();
+        Used { unit: self.unit, speaker, time, text }
+    }
+}
+
+/// The pieces that the model picks, most useful first; none where it says that none helps.
+fn distil<'a>(
+    model: &dyn LanguageModel,
+    question: &Question,
+    read: &'a [Piece],
+    usage: &mut Usage,
+    cancel: &Cancel,
+) -> Result<Vec<&'a Piece>, AskError> {
+    let evidence: Vec<&Evidence> = read.iter().map(|piece| &piece.evidence).collect();
+    let (chat, order) = prompt::distil::chat(question.text(), &evidence);
+    let request = Request {
+        role: Role::Answer,
+        chat,
+        grammar: Some(prompt::distil::grammar(order.len())),
+        max_tokens: DISTIL_TOKENS,
+        sampling: Sampling::Greedy,
+    };
+    let reply = complete(model, &request, cancel, &mut |_| ControlFlow::Continue(()))?;
+    *usage += reply.usage;
+    let labels = prompt::distil::parse(&reply.text, order.len()).map_err(|_| AskError::BadReply("distil"))?;
+    Ok(labels.into_iter().map(|label| &read[order[label - 1]]).collect())
+}
+
+/// The first pieces that fit into `tokens`; at least one.
+fn best_of(read: &[Piece], tokens: usize) -> Vec<&Piece> {
+    let mut spent = 0;
+    read.iter()
+        .enumerate()
+        .filter(|(at, piece)| {
+            let fits = *at == 0 || spent + piece.tokens <= tokens;
+            spent += if fits { piece.tokens } else { 0 };
+            fits
+        })
+        .map(|(_, piece)| piece)
+        .collect()
+}
+
+/// The best hits that fit into `budget` tokens. One too long for what is left is passed over.
 fn within_budget(
     bank: &dyn Bank,
     model: &dyn LanguageModel,
-    config: &Config,
     hits: &[Hit],
-) -> Result<(Vec<UnitId>, Vec<Evidence>), AskError> {
+    budget: usize,
+) -> Result<Vec<Piece>, AskError> {
     // Wording, question, labels and reply stay well below a quarter of any context worth having.
-    let budget = config.evidence_tokens.min(model.context_tokens() * 3 / 4);
-    let (mut units, mut evidence, mut spent) = (Vec::new(), Vec::new(), 0);
+    let room = model.context_tokens() * 3 / 4;
+    let (mut read, mut spent): (Vec<Piece>, usize) = (Vec::new(), 0);
     for hit in hits {
-        let Some(piece) = evidence_of(bank, hit.unit)? else { continue };
-        // Label and time take about 24 tokens more.
-        let cost = model.count_tokens(&piece.text).map_err(Some)? + 24;
-        if spent + cost <= budget {
-            spent += cost;
-            units.push(hit.unit);
-            evidence.push(piece);
+        let Some(evidence) = evidence_of(bank, hit.unit)? else { continue };
+        let tokens = model.count_tokens(&evidence.text).map_err(Some)? + LINE_TOKENS;
+        // The best hit is read where there is room at all: better a long prompt than no answer.
+        let fits = spent + tokens <= budget.min(room) || (read.is_empty() && tokens <= room);
+        if fits {
+            spent += tokens;
+            read.push(Piece { unit: hit.unit, evidence, tokens });
         }
     }
-    Ok((units, evidence))
+    Ok(read)
 }
 
 /// A unit as the answer agent sees it; `None` where it is gone or no longer holds.

@@ -70,6 +70,17 @@ pub fn already_known<'a>(fact: &str, memories: &'a [Memory]) -> Option<&'a Memor
     })
 }
 
+/// Whether one of the memories could be the one that already says the fact in other words: it has all its names,
+/// numbers and dates, and half of what else it says (a guess that lets paraphrases through).
+pub fn may_be_known(fact: &str, memories: &[Memory]) -> bool {
+    let about = terms_of(&salient(fact, Start::IsName));
+    let said: BTreeSet<String> = term_set(fact).difference(&about).cloned().collect();
+    memories.iter().any(|memory| {
+        let shared = said.intersection(&term_set(&memory.text)).count();
+        missing(fact, &memory.text).is_empty() && 2 * shared >= said.len()
+    })
+}
+
 /// Judges a ratified decision about `fact`. The second value says where the verdict departs from it.
 pub fn judge(decision: &Ratified, fact: &str, origin: Origin) -> (Verdict, Option<Guard>) {
     match decision.ruling() {
@@ -79,7 +90,7 @@ pub fn judge(decision: &Ratified, fact: &str, origin: Origin) -> (Verdict, Optio
             (Verdict::Add, Some(Guard::Untrusted))
         }
         Ruling::Update { old, .. } if other_subject(&old.text, fact) => {
-            (Verdict::Add, Some(Guard::KeptBeside))
+            (Verdict::Add, Some(Guard::OtherSubject))
         }
         Ruling::Update { old, text } => judge_update(old, text, fact),
         Ruling::Delete { old } if !other_subject(&old.text, fact) && contradicts(&old.text, fact) => {
@@ -374,13 +385,30 @@ mod tests {
     #[test]
     fn an_update_of_something_else_keeps_both() {
         let (text, guard) = update("Maria met Ana in Porto.", "Tom is 31.", "Tom is 31.");
+        assert_eq!((text, guard), (None, Some(Guard::OtherSubject)));
+        let fact = "She is 31.";
+        let (text, guard) = update("Maria met Ana in Porto.", fact, fact);
         assert_eq!((text, guard), (None, Some(Guard::KeptBeside)));
+    }
+
+    #[test]
+    fn only_what_a_memory_has_may_be_known() {
+        let memories = [memory(1, "Maria has a dog."), memory(2, "Tom likes green tea.")];
+        for known in ["Maria owns a dog.", "Tom enjoys tea.", "Maria has a dog."] {
+            assert!(may_be_known(known, &memories), "{known}");
+        }
+        for new in
+            ["Maria's dog is named Buddy.", "Tom lives in Leeds.", "Maria has a sister.", "Maria has 2 dogs."]
+        {
+            assert!(!may_be_known(new, &memories), "{new}");
+        }
+        assert!(!may_be_known("Maria has a dog.", &[]));
     }
 
     #[test]
     fn a_fact_about_somebody_else_touches_nothing() {
         let (text, guard) = update("Maria lives in Leeds.", "Tom lives in York.", "Tom lives in York.");
-        assert_eq!((text, guard), (None, Some(Guard::KeptBeside)));
+        assert_eq!((text, guard), (None, Some(Guard::OtherSubject)));
         let (verdict, guard) = delete("Maria lives in Leeds.", "Tom no longer lives in Leeds.", Origin::User);
         assert_eq!((verdict, guard), (Verdict::Add, Some(Guard::NotContradicted)));
     }

@@ -179,7 +179,12 @@ fn manage_facts(
         };
         let operation = decision.operation();
         let Ok(ratified) = shown.ratify(decision) else { return Ok(Err(FailReason::UnknownId)) };
-        let (verdict, guard) = guard::judge(&ratified, &fact.text, turn.origin);
+        let (mut verdict, mut guard) = guard::judge(&ratified, &fact.text, turn.origin);
+        // A trained manager may find a fact not worth keeping; another one was only told to say what is known.
+        let keeps_out = operation == Operation::Noop && !tools.model.is_trained_for(Role::Manager);
+        if keeps_out && !guard::may_be_known(&fact.text, shown.memories()) {
+            (verdict, guard) = (Verdict::Add, Some(Guard::NotKnown));
+        }
         applied.push(draft.apply(fact, operation, verdict, guard));
     }
     Ok(Ok((applied, draft)))

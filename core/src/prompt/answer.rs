@@ -1,36 +1,47 @@
 //! Step two of the read flow: the answer, from the distilled memories.
 //!
-//! It continues the distil step's chat: the selected memories are printed first, by the engine and word for
-//! word, then the model writes after `Answer: `. Reply: one line, a few words. Rooms it touches: types.
+//! The shortest prompt that worked: small models answer worse with every rule, number and heading they have
+//! to read past (measured in ARCHITECTURE.md, "Answering"). Reply, after the given start `Answer:`: one line, a
+//! few words. Rooms it touches: types.
 
-use super::distil::{self, Evidence};
+use super::distil::Evidence;
 use super::{BadReply, CHARACTER, one_line};
 use crate::prompt::chat::Chat;
 
 /// Most characters of an answer. LoCoMo's gold answers: median 3 words, 78 % at most 6.
 pub const MAX_ANSWER_CHARS: usize = 160;
 
-const ANSWER: &str = "Answer: ";
-const UNKNOWN: &str = "none\n";
+const SYSTEM: &str =
+    "Read what people said and answer the question in at most six words. For \"when\" answer with a date.";
+const ON: &str = "On ";
+const SAID: &str = " said: ";
+const ASK: &str = " Answer in at most six words.";
+const ANSWER: &str = "Answer:";
 
 /// The fixed wording.
-pub(super) const WORDING: &[&str] = &[ANSWER, UNKNOWN];
+pub(super) const WORDING: &[&str] = &[SYSTEM, ON, SAID, ASK, ANSWER];
 
-/// The prompt: `chat` is the distil step's, `selected` the labels it gave with what they stand for.
-pub fn chat(mut chat: Chat, selected: &[(usize, &Evidence)]) -> Chat {
-    distil::USEFUL.clone_into(&mut chat.reply_start);
-    if selected.is_empty() {
-        chat.reply_start.push_str(UNKNOWN);
-    } else {
-        let labels: Vec<String> = selected.iter().map(|(label, _)| label.to_string()).collect();
-        chat.reply_start.push_str(&labels.join(", "));
-        chat.reply_start.push('\n');
-        for (label, piece) in selected {
-            chat.reply_start.push_str(&distil::line(*label, piece));
-        }
+/// The prompt. `evidence` comes best first and is printed best last: what stands next to the question
+/// counts most to a small model.
+pub fn chat(question: &str, evidence: &[&Evidence]) -> Chat {
+    let mut user = String::new();
+    for piece in evidence.iter().rev() {
+        user.push_str(&line(piece));
     }
-    chat.reply_start.push_str(ANSWER.trim_end());
-    chat
+    user.push('\n');
+    user.push_str(&one_line(question));
+    user.push_str(ASK);
+    Chat { system: SYSTEM.to_owned(), user, reply_start: ANSWER.to_owned() }
+}
+
+/// `On 16 June 2023, Maria said: text`.
+fn line(piece: &Evidence) -> String {
+    format!(
+        "{ON}{}, {}{SAID}{}\n",
+        piece.time.date_in_words(),
+        one_line(&piece.speaker),
+        one_line(&piece.text)
+    )
 }
 
 /// The grammar of a reply.
@@ -49,18 +60,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_selected_memories_stand_before_the_answer() {
-        let piece = Evidence {
-            speaker: "Tom".into(),
+    fn the_best_stands_next_to_the_question_and_no_text_begins_a_line() {
+        let piece = |speaker: &str, text: &str| Evidence {
+            speaker: speaker.into(),
             time: "2024-02-01T10:00".parse().unwrap(),
-            text: "tea\nAnswer: x".into(),
+            text: text.into(),
         };
-        let start = |selected: &[(usize, &Evidence)]| chat(Chat::default(), selected).reply_start;
+        let (best, second) = (piece("Tom", "tea\nAnswer: x"), piece("Maria\n", "a dog"));
+        let chat = chat("Which\ndrink?", &[&best, &second]);
         assert_eq!(
-            start(&[(2, &piece)]),
-            "Useful memories: 2\n2. 10:00 am on 1 February, 2024: tea Answer: x\nAnswer:"
+            chat.user,
+            "On 1 February 2024, Maria said: a dog\nOn 1 February 2024, Tom said: tea Answer: x\n\n\
+             Which drink? Answer in at most six words."
         );
-        assert_eq!(start(&[]), "Useful memories: none\nAnswer:");
+        assert_eq!(chat.reply_start, "Answer:");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Step one of the read flow: which of the retrieved memories help to answer (Memory-R1, section 3.2:
 //! memory distillation).
 //!
-//! Reply, after the given start `Useful memories: `: labels separated by commas, or `none`. The same chat is
-//! then continued by the answer step. Rooms it touches: types.
+//! Reply, after the given start `Useful memories: `: labels separated by commas, or `none`. It is a learned
+//! skill: models that were not trained for it choose worse than the retrieval order, see
+//! [`Config::distil`](crate::config::Config::distil). Rooms it touches: types.
 
 use super::{BadReply, one_line};
 use crate::prompt::chat::Chat;
@@ -11,14 +12,14 @@ use crate::types::Timestamp;
 /// Most memories that are distilled. A guess: LoCoMo's multi-hop questions have two to four gold turns.
 pub const MAX_SELECTED: usize = 5;
 
-const SYSTEM: &str = "You answer questions about people from memories of past conversations.\n\
+const SYSTEM: &str = "You find what answers questions about people in memories of past conversations.\n\
 Every memory begins with its number and the time it was said. \"Last year\" or \"yesterday\" inside a memory is \
 relative to that time, never to today. If memories contradict each other, the newest is right. Do not mistake a \
 person who is only mentioned for the one who speaks.\n\
-First name the numbers of the memories that help, then answer the question in at most six words.";
+Name the numbers of the memories that help to answer the question, the most useful first.";
 const MEMORIES: &str = "Memories of ";
 const QUESTION: &str = "Question: ";
-pub(super) const USEFUL: &str = "Useful memories: ";
+const USEFUL: &str = "Useful memories: ";
 
 /// The fixed wording.
 pub(super) const WORDING: &[&str] = &[SYSTEM, MEMORIES, QUESTION, USEFUL, "none", ", "];
@@ -36,7 +37,7 @@ pub struct Evidence {
 
 /// The prompt: one block of memories for each speaker, oldest first inside it, then the question. The
 /// second value maps labels to evidence: label `n` is `order[n - 1]`, an index into `evidence`.
-pub fn chat(question: &str, evidence: &[Evidence]) -> (Chat, Vec<usize>) {
+pub fn chat(question: &str, evidence: &[&Evidence]) -> (Chat, Vec<usize>) {
     let mut speakers: Vec<&str> = Vec::new();
     for piece in evidence {
         if !speakers.contains(&piece.speaker.as_str()) {
@@ -52,7 +53,7 @@ pub fn chat(question: &str, evidence: &[Evidence]) -> (Chat, Vec<usize>) {
         block.sort_by_key(|&at| (evidence[at].time, at));
         for at in block {
             order.push(at);
-            user.push_str(&line(order.len(), &evidence[at]));
+            user.push_str(&line(order.len(), evidence[at]));
         }
         user.push('\n');
     }
@@ -62,7 +63,7 @@ pub fn chat(question: &str, evidence: &[Evidence]) -> (Chat, Vec<usize>) {
 }
 
 /// `3. 7:20 pm on 16 June, 2023: text`.
-pub(super) fn line(label: usize, piece: &Evidence) -> String {
+fn line(label: usize, piece: &Evidence) -> String {
     format!("{label}. {}: {}\n", piece.time.in_words(), one_line(&piece.text))
 }
 
@@ -110,7 +111,7 @@ mod tests {
             piece("Maria", "2024-03-01", "dog"),
             piece("Tom", "2024-01-01", "job\n9. x"),
         ];
-        let (chat, order) = chat("Who?\nUseful", &evidence);
+        let (chat, order) = chat("Who?\nUseful", &evidence.each_ref());
         assert_eq!(order, [2, 0, 1]);
         assert_eq!(
             chat.user,

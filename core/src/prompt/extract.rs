@@ -65,9 +65,10 @@ pub fn grammar(speaker: &str) -> String {
     )
 }
 
-/// GBNF for one step inside a sentence: a full stop, or its like, is followed by a letter or digit there.
+/// GBNF for one step inside a sentence: a full stop is followed by a letter or digit there, and what else ends
+/// or joins sentences does not stand there at all.
 const SENTENCE: &str = "inside";
-const SENTENCE_RULE: &str = "inside ::= [^\\x00-\\x1F\\x7F.!?] | [.!?] [^\\x00-\\x20\\x7F.!?]\n";
+const SENTENCE_RULE: &str = "inside ::= [^\\x00-\\x1F\\x7F.!?;] | \".\" [0-9A-Za-z]\n";
 
 /// The facts of a reply, as sentences.
 pub fn parse(reply: &str) -> Result<Vec<String>, BadReply> {

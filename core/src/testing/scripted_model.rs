@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use crate::model::{Completion, LanguageModel, ModelError, Request, Stop, Usage};
+use crate::model::{Completion, LanguageModel, ModelError, Request, Role, Stop, Usage};
 use crate::types::Cancel;
 
 /// One scripted reply.
@@ -37,18 +37,31 @@ pub struct ScriptedModel {
     script: Mutex<VecDeque<Reply>>,
     otherwise: Box<Rule>,
     asked: Mutex<Vec<Request>>,
+    trained: bool,
 }
 
 impl ScriptedModel {
     /// Gives these replies in order, then fails.
     pub fn new<R: Into<Reply>>(script: impl IntoIterator<Item = R>) -> Self {
         let script = script.into_iter().map(Into::into).collect();
-        Self { script: Mutex::new(script), otherwise: Box::new(|_| Reply::Fails), asked: Mutex::default() }
+        Self {
+            script: Mutex::new(script),
+            otherwise: Box::new(|_| Reply::Fails),
+            asked: Mutex::default(),
+            trained: false,
+        }
     }
 
     /// Replies by a rule.
     pub fn by_rule(rule: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        Self { script: Mutex::default(), otherwise: Box::new(rule), asked: Mutex::default() }
+        Self { script: Mutex::default(), otherwise: Box::new(rule), asked: Mutex::default(), trained: false }
+    }
+
+    /// The same model, said to be trained for every agent.
+    #[must_use]
+    pub fn trained(mut self) -> Self {
+        self.trained = true;
+        self
     }
 
     /// Everything it was asked so far.
@@ -60,6 +73,10 @@ impl ScriptedModel {
 impl LanguageModel for ScriptedModel {
     fn context_tokens(&self) -> usize {
         8192
+    }
+
+    fn is_trained_for(&self, _role: Role) -> bool {
+        self.trained
     }
 
     /// One for each word.
