@@ -93,6 +93,10 @@ pub(crate) enum Command {
     Forget(Forget),
     /// Show the space in numbers
     Stats,
+    /// Check every byte of the bank against what was written to it
+    Verify,
+    /// Write the bank's files anew, as small as they can be, and remove what was set aside as damaged
+    Compact,
     /// Watch a conversation of two people being remembered, then questions answered from it
     Demo(Demo),
 }

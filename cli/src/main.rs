@@ -20,6 +20,7 @@ mod output;
 mod read;
 mod remember;
 mod shapes;
+mod upkeep;
 mod words;
 mod work;
 
@@ -58,6 +59,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         Command::Show(args) => read::show(args, global, around),
         Command::History(args) => read::history(args, global, around),
         Command::Forget(args) => forget::run(args, global, around),
+        Command::Verify => upkeep::verify(global, around),
+        Command::Compact => upkeep::compact(global, around),
         Command::Stats => read::stats(global, around),
         Command::Demo(args) => demo::run(args, global, around),
     }

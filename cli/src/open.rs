@@ -2,7 +2,7 @@
 //!
 //! The bank is opened before a model is loaded: a wrong folder is cheaper to find. Nothing is fetched here.
 //!
-//! Rooms it touches: args, exit, found.
+//! Rooms it touches: args, exit, found, output.
 
 use std::ffi::OsString;
 use std::fs::DirBuilder;
@@ -18,7 +18,7 @@ use keepsake_core::{Engine, OpenError, Setup};
 
 use crate::args::Global;
 use crate::exit::{Exit, Failure};
-use crate::found;
+use crate::{found, output};
 
 /// What surrounds the process. Read once, in `main`.
 #[derive(Debug, Clone)]
@@ -83,6 +83,9 @@ pub(crate) fn open_in(
     needs: Needs,
 ) -> Result<Opened, Failure> {
     let bank: Arc<dyn Bank> = Arc::new(SledBank::open(&folder).map_err(OpenError::from)?);
+    for recovery in bank.recovered() {
+        output::note(&format!("the bank was put right: {recovery}"));
+    }
     let mut setup = Setup::new(now);
     let mut name = None;
     if needs == Needs::Models {

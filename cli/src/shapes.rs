@@ -278,6 +278,22 @@ pub(crate) struct ForgetBody {
     pub(crate) kept_memories: Vec<String>,
 }
 
+/// `keepsake.verify/1`
+#[derive(Serialize)]
+pub(crate) struct VerifyBody {
+    pub(crate) bank: String,
+    pub(crate) bytes: u64,
+    pub(crate) recovered: Vec<String>,
+}
+
+/// `keepsake.compact/1`
+#[derive(Serialize)]
+pub(crate) struct CompactBody {
+    pub(crate) bank: String,
+    pub(crate) bytes_before: u64,
+    pub(crate) bytes: u64,
+}
+
 /// `keepsake.stats/1`
 #[derive(Serialize)]
 pub(crate) struct StatsBody {

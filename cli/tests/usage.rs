@@ -9,6 +9,7 @@ use std::io::Read;
 use std::process::Stdio;
 
 use common::{Home, line};
+use keepsake_core::testing::files_hold;
 
 #[test]
 fn help_and_version_succeed() {
@@ -136,9 +137,34 @@ fn what_is_not_there_is_1() {
 fn forgetting_says_what_is_left() {
     let home = Home::new();
     home.run(&["remember", "the sentinel xyzzy", "--speaker", "M", "--keep-only"]);
+    home.run(&["remember", "something else", "--speaker", "M", "--keep-only"]);
+    assert!(files_hold(&home.bank(), b"xyzzy"));
     assert_eq!(home.json(&["forget", "t1"])["forgotten"], "t1");
+    assert!(!files_hold(&home.bank(), b"xyzzy"), "no byte is left");
     home.run(&["show", "t1"]).failed(1, &["t1"]);
-    assert_eq!(home.turns().len(), 0);
+    assert_eq!(home.turns().len(), 1);
+}
+
+#[test]
+fn a_damaged_bank_is_put_right_and_that_is_said() {
+    let home = Home::new();
+    home.run(&["remember", "hello", "--speaker", "M", "--keep-only"]);
+    assert_eq!(home.json(&["verify"])["recovered"], serde_json::json!([]));
+    let journal = home.bank().join("JOURNAL");
+    let mut bytes = fs::read(&journal).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(&journal, bytes).unwrap();
+    let put_right = home.json(&["verify"]);
+    assert_eq!(put_right["recovered"].as_array().unwrap().len(), 1, "{put_right}");
+    assert_eq!(home.json(&["verify"])["recovered"], serde_json::json!([]));
+    assert_eq!(home.turns().len(), 1);
+    assert!(home.json(&["compact"])["bytes"].as_u64().unwrap() > 0);
+    assert!(!home.bank().join("damaged-1").exists(), "compact removes what was set aside");
+
+    fs::write(&journal, "").unwrap();
+    fs::remove_dir_all(home.bank().join("store-2")).unwrap();
+    home.run(&["verify"]).failed(4, &["journal", "is damaged", "copy"]);
 }
 
 #[test]

@@ -358,8 +358,10 @@ fn a_forgotten_memory_is_gone_and_its_id_stays_taken(bank: &dyn Bank) {
     let next = append(bank, &said("a", "1", "a cat"));
     commit(bank, &next, vec![changed(&first, &next, "has a cat")]);
     bank.put_vectors(EMBEDDERS[1], &[(UnitId::Memory(first.id), vector(9))]).unwrap();
+    assert_ne!(bank.outcome(turn.id).unwrap(), Some(TurnOutcome::Done(Vec::new())));
     assert!(bank.forget_memory(first.id).unwrap());
     assert!(!bank.forget_memory(first.id).unwrap());
+    assert_eq!(bank.outcome(turn.id).unwrap(), Some(TurnOutcome::Done(Vec::new())), "it quoted the memory");
     assert_eq!(bank.memory(first.id).unwrap(), None);
     assert_eq!(bank.history(first.id).unwrap(), []);
     assert_eq!(bank.memories(&space("a")).unwrap(), []);

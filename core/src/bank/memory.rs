@@ -135,8 +135,16 @@ impl Bank for MemoryBank {
 
     fn forget_memory(&self, id: MemoryId) -> Result<bool, BankError> {
         let mut all = self.everything();
+        if all.memories.remove(&id).is_none() {
+            return Ok(false);
+        }
         all.drop_vectors(UnitId::Memory(id));
-        Ok(all.memories.remove(&id).is_some())
+        for outcome in all.outcomes.values_mut() {
+            if let Some(without) = outcome.clone().without(id) {
+                *outcome = without;
+            }
+        }
+        Ok(true)
     }
 
     fn forget_turn(&self, id: TurnId) -> Result<bool, BankError> {

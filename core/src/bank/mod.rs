@@ -8,8 +8,11 @@
 mod codec;
 #[cfg(test)]
 mod conformance;
+mod digest;
+mod journal;
 mod memory;
 mod sled;
+mod store;
 
 pub use self::memory::MemoryBank;
 pub use self::sled::SledBank;
@@ -66,10 +69,13 @@ pub trait Bank: Send + Sync {
     /// All versions of a memory, oldest first; empty where there is no such memory.
     fn history(&self, id: MemoryId) -> Result<Vec<Memory>, BankError>;
 
-    /// Removes a memory with all its versions and vectors. False where there is none.
+    /// Removes a memory with all its versions and vectors, and what the outcomes of turns quote of it; a bank
+    /// on disk leaves no byte of them in any file. The turns it came from stay. False where there is none.
+    ///
+    /// Where it fails after the memory is gone, removing the bytes is done when the bank is next opened.
     fn forget_memory(&self, id: MemoryId) -> Result<bool, BankError>;
 
-    /// Removes a turn with its vector, its queue entry and its outcome. Memories that name it as a
+    /// Removes a turn with its vector, its queue entry and its outcome, like [`Bank::forget_memory`]. Memories that name it as a
     /// source stay, without naming it any more. False where there is none.
     fn forget_turn(&self, id: TurnId) -> Result<bool, BankError>;
 
@@ -81,6 +87,26 @@ pub trait Bank: Send + Sync {
 
     /// All spaces that have a turn or a memory, by name.
     fn spaces(&self) -> Result<Vec<SpaceId>, BankError>;
+
+    /// What opening had to put right. Nothing where the bank is not on a disk.
+    fn recovered(&self) -> &[Recovery] {
+        &[]
+    }
+
+    /// Reads everything on the disk again and compares it with what was written.
+    fn verify(&self) -> Result<(), BankError> {
+        Ok(())
+    }
+
+    /// Writes all files anew, without what is no longer part of the bank and without what was set aside.
+    fn compact(&self) -> Result<(), BankError> {
+        Ok(())
+    }
+
+    /// Bytes on the disk, without what was set aside.
+    fn size_on_disk(&self) -> Result<u64, BankError> {
+        Ok(0)
+    }
 
     /// Counts over one space.
     fn counts(&self, space: &SpaceId) -> Result<Counts, BankError>;
@@ -133,6 +159,16 @@ pub enum TurnOutcome {
     },
 }
 
+impl TurnOutcome {
+    /// This outcome without what quotes a memory; `None` where nothing does.
+    fn without(self, id: MemoryId) -> Option<Self> {
+        let Self::Done(mut applied) = self else { return None };
+        let before = applied.len();
+        applied.retain(|one| one.memory != Some(id) && one.beside != Some(id));
+        (applied.len() < before).then_some(Self::Done(applied))
+    }
+}
+
 /// A step of the write flow that asks the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -177,6 +213,40 @@ pub struct Counts {
     pub versions: u64,
 }
 
+/// Something that opening a bank put right, losing nothing that was acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Recovery {
+    /// The store lacked the last changes; the journal had them.
+    Replayed {
+        /// How many.
+        changes: u64,
+    },
+    /// A change that was being written when the process ended, and was not acknowledged, was cut off.
+    TailCut {
+        /// Its length, bytes.
+        bytes: u64,
+    },
+    /// The store was set aside, and built again from the journal.
+    StoreRebuilt {
+        /// What was wrong with it.
+        why: &'static str,
+    },
+    /// The journal was damaged or missing, and was written again from the store.
+    JournalRewritten,
+}
+
+impl std::fmt::Display for Recovery {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Replayed { changes } => write!(f, "{changes} changes came from the journal"),
+            Self::TailCut { bytes } => write!(f, "{bytes} bytes of an unfinished change were cut off"),
+            Self::StoreRebuilt { why } => write!(f, "the store was built again from the journal ({why})"),
+            Self::JournalRewritten => f.write_str("the journal was written again from the store"),
+        }
+    }
+}
+
 /// Why the bank refused or failed. Unless a variant says otherwise the bank is as it was before the call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -212,6 +282,28 @@ pub enum BankError {
         id: String,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// Neither the store nor the journal is whole. Nothing was changed.
+    #[error(
+        "the bank at {path} cannot be opened: its store: {store}; its journal {journal}. Restore the folder from a copy"
+    )]
+    Unrecoverable {
+        /// The bank's folder.
+        path: std::path::PathBuf,
+        /// What is wrong with the store.
+        store: &'static str,
+        /// What is wrong with the journal.
+        journal: &'static str,
+    },
+    /// The journal lacks changes that the store does not have either. Nothing was changed.
+    #[error("the bank at {path} has lost its changes {first} to {last}: restore the folder from a copy")]
+    ChangesLost {
+        /// The bank's folder.
+        path: std::path::PathBuf,
+        /// The number of the first change that is lost.
+        first: u64,
+        /// The number of the last change that is known of.
+        last: u64,
     },
     /// A commit does not fit what the bank holds now. Nothing was changed; work the turn again.
     #[error("the bank changed while turn {turn} was worked on: work it again")]

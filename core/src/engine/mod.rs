@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::bank::{Appended, Bank, BankError, Commit, Counts, SledBank, TurnOutcome};
+use crate::bank::{Appended, Bank, BankError, Commit, Counts, Recovery, SledBank, TurnOutcome};
 use crate::config::Config;
 use crate::embed::{Embedder, Vector};
 use crate::index::SpaceIndex;
@@ -155,7 +155,7 @@ struct Inner {
 }
 
 impl Engine {
-    /// Opens the bank in `folder`, or makes one there. Reads no memories: indexes are built on first use.
+    /// Opens the bank in `folder` and verifies it, or makes one there. Indexes are built on first use.
     pub fn open(folder: &Path, setup: Setup) -> Result<Self, OpenError> {
         Ok(Self::with_bank(Arc::new(SledBank::open(folder)?), setup))
     }
@@ -349,6 +349,21 @@ impl Engine {
         // Also after an error: the index must not know more than the bank. It is built again on next use.
         inner.spaces.write().unwrap_or_else(PoisonError::into_inner).remove(&space);
         Ok(gone?)
+    }
+
+    /// What opening the bank had to put right, losing nothing that was acknowledged.
+    pub fn recovered(&self) -> &[Recovery] {
+        self.0.bank.recovered()
+    }
+
+    /// Reads the whole bank on the disk again and compares it with what was written to it.
+    pub fn verify(&self) -> Result<(), BankError> {
+        self.0.bank.verify()
+    }
+
+    /// Writes the bank's files anew, as small as they can be, and removes what opening set aside.
+    pub fn compact(&self) -> Result<(), BankError> {
+        self.0.bank.compact()
     }
 
     /// All spaces that hold something.

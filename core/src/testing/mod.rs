@@ -13,6 +13,21 @@ pub use self::scripted_model::{Reply, ScriptedModel};
 
 use crate::types::{Memory, MemoryId, MemoryState, Origin, SpaceId, Timestamp, Turn, TurnId};
 
+/// Whether these bytes stand in any file of a folder, or in a file's name.
+///
+/// # Panics
+/// Where the folder cannot be read.
+#[allow(clippy::unwrap_used)] // a test helper: its panic is the test's verdict
+pub fn files_hold(folder: &std::path::Path, bytes: &[u8]) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes().to_vec();
+        let holds = |data: &[u8]| data.windows(bytes.len()).any(|window| window == bytes);
+        holds(&name)
+            || if path.is_dir() { files_hold(&path, bytes) } else { holds(&std::fs::read(&path).unwrap()) }
+    })
+}
+
 /// A memory that holds, said by Maria on 2 March 2024.
 pub fn memory(id: u64, text: &str) -> Memory {
     Memory {

@@ -1,0 +1,356 @@
+//! The journal: one append-only file that alone suffices to rebuild a bank.
+//!
+//! ```text
+//! head    "KpJ" version:u8 | generation:u64 | crc32:u32
+//! frame   "kp" kind:u8 0 | length:u32 | number:u64 | digest:16 | crc32:u32 | payload
+//! payload (key length:u32 | key | value length:u32, or u32::MAX where the key goes | value)*
+//! ```
+//!
+//! All numbers little endian. A file begins with the whole state as `BASE` frames and one `END`, written
+//! beside and renamed, so that there is never half a base. Every change after it is one `CHANGE` frame,
+//! numbered one up, on the disk before the change is acknowledged. Each `END` and `CHANGE` carries the
+//! digest of the state after it, so that whoever replays can prove that nothing is missing.
+//!
+//! A frame that cannot be read is passed over: reading goes on at the next one whose checksum fits. What
+//! that means is for the caller to judge, from the numbers.
+//!
+//! Rooms it touches: bank.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use super::BankError;
+use super::digest::Digest;
+
+const MAGIC: &[u8; 4] = b"KpJ\x01";
+const HEAD_BYTES: usize = 16;
+const FRAME_MAGIC: &[u8; 2] = b"kp";
+const FRAME_HEAD_BYTES: usize = 36;
+/// Most bytes of a frame's payload that are believed. A change holds at most one turn with what came of it;
+/// records are at most 16 MiB.
+const MAX_PAYLOAD_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of entries that one `BASE` frame takes, about.
+const BASE_FRAME_BYTES: usize = 1024 * 1024;
+/// Changes that a journal holds before it is begun anew with a base: this many bytes, and more than its base.
+const LONG_BYTES: u64 = 16 * 1024 * 1024;
+const GONE: u32 = u32::MAX;
+
+const BASE: u8 = 1;
+const END: u8 = 2;
+const CHANGE: u8 = 3;
+
+/// A key with its new value; `None` where the key goes.
+pub(super) type Entry = (Vec<u8>, Option<Vec<u8>>);
+
+/// One change, or a part of the base.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Frame {
+    /// The change's number; in the base, that of the last change in it.
+    pub(super) number: u64,
+    pub(super) part: Part,
+}
+
+/// What a frame holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Some of the state at the file's beginning.
+    Base(Vec<Entry>),
+    /// The base is whole; its digest.
+    End(Digest),
+    /// A change, and the digest of the state after it.
+    Change(Vec<Entry>, Digest),
+}
+
+/// What reading a journal found beside its frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Which rewriting of the bank this is; the store must be of the same.
+    pub(super) generation: u64,
+    /// Where the last readable frame ends.
+    pub(super) end: u64,
+    /// Bytes before `end` that are no frame.
+    pub(super) damaged: u64,
+    /// Bytes after `end`: a write that was cut short, or damage.
+    pub(super) tail: u64,
+}
+
+/// A journal open for appending.
+pub(super) struct Journal {
+    file: File,
+    base_bytes: u64,
+    length: u64,
+}
+
+impl Journal {
+    /// Writes a journal that begins with this state, beside, and puts it in the place of the one at `path`.
+    /// [`Append::Refused`]: the old one is still there.
+    pub(super) fn create(
+        path: &Path,
+        generation: u64,
+        number: u64,
+        digest: Digest,
+        state: impl Iterator<Item = io::Result<(Vec<u8>, Vec<u8>)>>,
+    ) -> Result<Self, Append> {
+        let beside = path.with_extension("new");
+        let (mut file, length) = write_base(&beside, generation, number, digest, state)
+            .and_then(|length| Ok((File::options().write(true).open(&beside)?, length)))
+            .map_err(Append::Refused)?;
+        file.seek(SeekFrom::Start(length)).map_err(Append::Refused)?;
+        fs::rename(&beside, path).map_err(Append::Refused)?;
+        sync_parent(path).map_err(Append::Unsure)?;
+        Ok(Self { file, base_bytes: length, length })
+    }
+
+    /// Opens the journal at `path` to append behind `found`, cutting off what stands after it.
+    pub(super) fn open(path: &Path, found: &Found, base_bytes: u64) -> io::Result<Self> {
+        let mut file = File::options().write(true).open(path)?;
+        if found.tail > 0 {
+            file.set_len(found.end)?;
+            file.sync_all()?;
+        }
+        file.seek(SeekFrom::Start(found.end))?;
+        Ok(Self { file, base_bytes, length: found.end })
+    }
+
+    /// Appends a change, durably. An error leaves the file as it was, or says so by [`Append::Unsure`].
+    pub(super) fn append(&mut self, number: u64, digest: Digest, entries: &[Entry]) -> Result<(), Append> {
+        let mut payload = Vec::new();
+        for (key, value) in entries {
+            put(&mut payload, key, value.as_deref()).map_err(Append::Refused)?;
+        }
+        let mut bytes = frame_head(CHANGE, number, digest, &payload).map_err(Append::Refused)?.to_vec();
+        bytes.append(&mut payload);
+        if let Err(error) = self.file.write_all(&bytes) {
+            let undone =
+                self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
+            return Err(if undone.is_ok() { Append::Refused(error) } else { Append::Unsure(error) });
+        }
+        // After a sync that failed nobody knows what the disk holds.
+        self.file.sync_data().map_err(Append::Unsure)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Bytes of the file.
+    pub(super) fn bytes(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether it is time to begin it anew.
+    pub(super) fn is_long(&self) -> bool {
+        self.length - self.base_bytes > LONG_BYTES.max(self.base_bytes)
+    }
+}
+
+/// Why something was not written.
+#[derive(Debug)]
+pub(super) enum Append {
+    /// The journal is as it was.
+    Refused(io::Error),
+    /// The change may be in the journal or not: only reading it again tells.
+    Unsure(io::Error),
+}
+
+impl Append {
+    pub(super) fn error(self) -> BankError {
+        let (Self::Refused(error) | Self::Unsure(error)) = self;
+        BankError::Store(error.into())
+    }
+}
+
+/// Reads a journal from its beginning; `frame` gets every frame that can be read, with the offset of its end.
+/// `None` where the file is no journal or its head cannot be read.
+pub(super) fn read(path: &Path, frame: &mut dyn FnMut(Frame, u64)) -> io::Result<Option<Found>> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut input = BufReader::with_capacity(256 * 1024, file);
+    let mut first = [0; HEAD_BYTES];
+    if size < HEAD_BYTES as u64 {
+        return Ok(None);
+    }
+    input.read_exact(&mut first)?;
+    let Some(generation) = generation_of(&first) else { return Ok(None) };
+    let (mut at, mut end, mut damaged) = (HEAD_BYTES as u64, HEAD_BYTES as u64, 0);
+    while at < size {
+        input.seek(SeekFrom::Start(at))?;
+        match read_frame(&mut input, size - at)? {
+            Some((found, bytes)) => {
+                damaged += at - end;
+                at += bytes;
+                end = at;
+                frame(found, end);
+            }
+            None => at = next_magic(&mut input, at + 1, size)?,
+        }
+    }
+    Ok(Some(Found { generation, end, damaged, tail: size - end }))
+}
+
+/// A new file with this state; its length.
+fn write_base(
+    path: &Path,
+    generation: u64,
+    number: u64,
+    digest: Digest,
+    state: impl Iterator<Item = io::Result<(Vec<u8>, Vec<u8>)>>,
+) -> io::Result<u64> {
+    let mut file = BufWriter::new(File::create(path)?);
+    let mut length = HEAD_BYTES as u64;
+    file.write_all(&head(generation))?;
+    let mut write = |kind, digest, payload: &[u8]| -> io::Result<()> {
+        length += (FRAME_HEAD_BYTES + payload.len()) as u64;
+        file.write_all(&frame_head(kind, number, digest, payload)?)?;
+        file.write_all(payload)
+    };
+    let mut payload = Vec::new();
+    for entry in state {
+        let (key, value) = entry?;
+        put(&mut payload, &key, Some(&value))?;
+        if payload.len() >= BASE_FRAME_BYTES {
+            write(BASE, Digest::EMPTY, &payload)?;
+            payload.clear();
+        }
+    }
+    write(BASE, Digest::EMPTY, &payload)?;
+    write(END, digest, &[])?;
+    file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    Ok(length)
+}
+
+fn head(generation: u64) -> [u8; HEAD_BYTES] {
+    let mut bytes = [0; HEAD_BYTES];
+    bytes[..4].copy_from_slice(MAGIC);
+    bytes[4..12].copy_from_slice(&generation.to_le_bytes());
+    let checksum = crc32fast::hash(&bytes[..12]);
+    bytes[12..].copy_from_slice(&checksum.to_le_bytes());
+    bytes
+}
+
+fn generation_of(bytes: &[u8; HEAD_BYTES]) -> Option<u64> {
+    let generation = u64::from_le_bytes(bytes[4..12].try_into().ok()?);
+    (*bytes == head(generation)).then_some(generation)
+}
+
+fn frame_head(kind: u8, number: u64, digest: Digest, payload: &[u8]) -> io::Result<[u8; FRAME_HEAD_BYTES]> {
+    if payload.len() > MAX_PAYLOAD_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the change is too large for the journal"));
+    }
+    let mut bytes = [0; FRAME_HEAD_BYTES];
+    bytes[..2].copy_from_slice(FRAME_MAGIC);
+    bytes[2] = kind;
+    bytes[4..8].copy_from_slice(&(payload.len() as u32).to_le_bytes());
+    bytes[8..16].copy_from_slice(&number.to_le_bytes());
+    bytes[16..32].copy_from_slice(&digest.to_bytes());
+    let checksum = checksum(&bytes, payload).to_le_bytes();
+    bytes[32..].copy_from_slice(&checksum);
+    Ok(bytes)
+}
+
+fn checksum(head: &[u8; FRAME_HEAD_BYTES], payload: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&head[..32]);
+    hasher.update(payload);
+    hasher.finalize()
+}
+
+/// The frame here, with its length; `None` where there is none that can be read within `room` bytes.
+fn read_frame(input: &mut impl Read, room: u64) -> io::Result<Option<(Frame, u64)>> {
+    let mut head = [0; FRAME_HEAD_BYTES];
+    if room < FRAME_HEAD_BYTES as u64 {
+        return Ok(None);
+    }
+    input.read_exact(&mut head)?;
+    let length = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+    let bytes = (FRAME_HEAD_BYTES + length) as u64;
+    if &head[..2] != FRAME_MAGIC || head[3] != 0 || length > MAX_PAYLOAD_BYTES || bytes > room {
+        return Ok(None);
+    }
+    let mut payload = vec![0; length];
+    input.read_exact(&mut payload)?;
+    if checksum(&head, &payload).to_le_bytes() != head[32..] {
+        return Ok(None);
+    }
+    Ok(frame_of(&head, &payload).map(|frame| (frame, bytes)))
+}
+
+fn frame_of(head: &[u8; FRAME_HEAD_BYTES], payload: &[u8]) -> Option<Frame> {
+    let number = u64::from_le_bytes(head[8..16].try_into().ok()?);
+    let digest = Digest::from_bytes(head[16..32].try_into().ok()?);
+    let entries = entries(payload)?;
+    let part = match head[2] {
+        BASE => Part::Base(entries),
+        END => Part::End(digest),
+        CHANGE => Part::Change(entries, digest),
+        _ => return None,
+    };
+    Some(Frame { number, part })
+}
+
+fn put(payload: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) -> io::Result<()> {
+    let length = |bytes: &[u8]| {
+        u32::try_from(bytes.len()).ok().filter(|length| *length != GONE).ok_or(io::ErrorKind::FileTooLarge)
+    };
+    payload.extend_from_slice(&length(key)?.to_le_bytes());
+    payload.extend_from_slice(key);
+    match value {
+        None => payload.extend_from_slice(&GONE.to_le_bytes()),
+        Some(value) => {
+            payload.extend_from_slice(&length(value)?.to_le_bytes());
+            payload.extend_from_slice(value);
+        }
+    }
+    Ok(())
+}
+
+fn entries(mut payload: &[u8]) -> Option<Vec<Entry>> {
+    let mut entries = Vec::new();
+    while !payload.is_empty() {
+        let key = take(&mut payload, |_| true)?.to_vec();
+        let gone = payload.first_chunk().is_some_and(|length| u32::from_le_bytes(*length) == GONE);
+        let value = if gone {
+            payload = &payload[4..];
+            None
+        } else {
+            Some(take(&mut payload, |length| length != GONE)?.to_vec())
+        };
+        entries.push((key, value));
+    }
+    Some(entries)
+}
+
+fn take<'a>(payload: &mut &'a [u8], fits: impl Fn(u32) -> bool) -> Option<&'a [u8]> {
+    let (length, rest) = payload.split_first_chunk()?;
+    let length = u32::from_le_bytes(*length);
+    let (bytes, rest) = fits(length).then(|| rest.split_at_checked(length as usize)).flatten()?;
+    *payload = rest;
+    Some(bytes)
+}
+
+/// Where the next frame may begin, at `from` or later; `size` where none does.
+fn next_magic(input: &mut (impl Read + Seek), from: u64, size: u64) -> io::Result<u64> {
+    input.seek(SeekFrom::Start(from))?;
+    let (mut at, mut before) = (from, 0);
+    let mut block = [0; 8192];
+    loop {
+        let count = input.read(&mut block)?;
+        if count == 0 {
+            return Ok(size);
+        }
+        for &byte in &block[..count] {
+            if before == FRAME_MAGIC[0] && byte == FRAME_MAGIC[1] {
+                return Ok(at - 1);
+            }
+            before = byte;
+            at += 1;
+        }
+    }
+}
+
+/// Makes a new or renamed file's name durable. Windows has no such call and does not need one.
+pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
+    match path.parent() {
+        Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
