@@ -94,8 +94,10 @@ pub(crate) enum Command {
     /// Show the space in numbers
     Stats,
     /// Check every byte of the bank against what was written to it
+    #[command(after_help = "Example:\n  keepsake verify --bank ~/old-bank")]
     Verify,
     /// Write the bank's files anew, as small as they can be, and remove what was set aside as damaged
+    #[command(after_help = "Example:\n  keepsake compact")]
     Compact,
     /// Watch a conversation of two people being remembered, then questions answered from it
     Demo(Demo),

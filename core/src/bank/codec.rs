@@ -111,7 +111,7 @@ impl Record for Vector {
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let components = unseal::<VectorV1>(Kind::Vector, bytes)?.components;
-        Vector::normalised(components).ok_or(DecodeError::Damaged("not a unit vector"))
+        Vector::from_unit(components).ok_or(DecodeError::Damaged("not a unit vector"))
     }
 }
 
@@ -556,6 +556,14 @@ mod tests {
     #[test]
     fn the_bytes_of_a_vector_do_not_change() {
         golden(&vector(), "4b700401090000000200000000000080bf67a30820");
+    }
+
+    #[test]
+    fn a_vector_reads_back_bit_for_bit() {
+        for last in 1..200_u8 {
+            let vector = Vector::normalised(vec![0.3, 0.7, -0.2, f32::from(last) / 77.0]).unwrap();
+            assert_eq!(Vector::decode(&vector.encode().unwrap()).unwrap(), vector);
+        }
     }
 
     #[test]

@@ -478,13 +478,15 @@ fn journal_of(folder: &Path, db: &Db, state: State) -> Result<Journal, Append> {
     Journal::create(&folder.join(JOURNAL_FILE), generation, number, digest, entries_of(db))
 }
 
-/// A new bank.
+/// A new bank. The journal comes first: killed after it, the bank is built again from it, empty.
 fn begin(folder: &Path) -> Result<(Db, Writer), BankError> {
     let state = State { generation: 1, number: 0, digest: Digest::EMPTY };
+    let path = folder.join(JOURNAL_FILE);
+    let journal = Journal::create(&path, state.generation, state.number, state.digest, std::iter::empty())
+        .map_err(Append::error)?;
     let db = open_sled(folder, &store_path(folder, state.generation))?;
     Filler::new(&db).finish(&state)?;
     db.flush().map_err(store_error)?;
-    let journal = journal_of(folder, &db, state).map_err(Append::error)?;
     Ok((db, Writer { journal, state }))
 }
 

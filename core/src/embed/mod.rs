@@ -29,6 +29,12 @@ impl Vector {
         Some(Self(values.into()))
     }
 
+    /// Takes values whose length is one already, bit for bit. `None` where it is not, within rounding.
+    pub fn from_unit(values: Vec<f32>) -> Option<Self> {
+        let square = values.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+        ((square - 1.0).abs() < 1e-4).then(|| Self(values.into()))
+    }
+
     /// The components, shape `[dimensions]`.
     pub fn as_slice(&self) -> &[f32] {
         &self.0
