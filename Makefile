@@ -70,7 +70,7 @@ bench-engine: setup ## Measure append, generation, opening and memory; JSON in t
 
 torture: tools ## Kill, damage and erase ROUNDS times; JSON in target/bench/torture.json
 	@mkdir -p target/bench
-	ROUNDS=$(ROUNDS) cargo test --release --locked --workspace --test torture -- --nocapture
+	ROUNDS=$(ROUNDS) cargo test --release --locked --workspace --test torture
 
 clean: ## Remove what was built
 	cargo clean

@@ -38,6 +38,9 @@ pub(crate) struct Global {
     /// The bank's folder [default: keepsake/bank in the user's data folder]
     #[arg(long, global = true, env = "KEEPSAKE_BANK", value_name = "DIR")]
     pub(crate) bank: Option<PathBuf>,
+    /// A file with the bank's key, 32 random bytes: a new bank is then sealed. Without the key nobody can read it
+    #[arg(long, global = true, env = "KEEPSAKE_KEY_FILE", value_name = "FILE")]
+    pub(crate) key_file: Option<PathBuf>,
     /// The space to work in: one user or profile; nothing crosses it
     #[arg(long, global = true, value_name = "NAME")]
     #[arg(default_value = SpaceId::DEFAULT, value_parser = SpaceId::new)]
@@ -96,6 +99,8 @@ pub(crate) enum Command {
     /// Check every byte of the bank against what was written to it
     #[command(after_help = "Example:\n  keepsake verify --bank ~/old-bank")]
     Verify,
+    /// Seal the bank by another key from now on, in place of --key-file
+    Rekey(Rekey),
     /// Write the bank's files anew, as small as they can be, and remove what was set aside as damaged
     #[command(after_help = "Example:\n  keepsake compact")]
     Compact,
@@ -242,6 +247,17 @@ pub(crate) struct Show {
     /// A memory (m17) or a turn (t12)
     #[arg(value_parser = unit)]
     pub(crate) id: UnitId,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  head -c 32 /dev/urandom > new.key
+  keepsake rekey --key-file old.key --new-key-file new.key")]
+pub(crate) struct Rekey {
+    /// A file with the new key, 32 random bytes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) new_key_file: PathBuf,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -91,7 +91,14 @@ impl From<InvalidInput> for Failure {
 impl From<BankError> for Failure {
     fn from(error: BankError) -> Self {
         let exit = match error {
-            BankError::Locked { .. } | BankError::Open { .. } | BankError::TooNew { .. } => Exit::Bank,
+            BankError::Locked { .. }
+            | BankError::Open { .. }
+            | BankError::TooNew { .. }
+            | BankError::KeyNeeded { .. }
+            | BankError::WrongKey { .. }
+            | BankError::NotSealed { .. }
+            | BankError::Unrecoverable { .. }
+            | BankError::ChangesLost { .. } => Exit::Bank,
             _ => Exit::Other,
         };
         Self::new(exit, error)

@@ -60,6 +60,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Command::History(args) => read::history(args, global, around),
         Command::Forget(args) => forget::run(args, global, around),
         Command::Verify => upkeep::verify(global, around),
+        Command::Rekey(args) => upkeep::rekey(args, global, around),
         Command::Compact => upkeep::compact(global, around),
         Command::Stats => read::stats(global, around),
         Command::Demo(args) => demo::run(args, global, around),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use keepsake_core::bank::{Bank, SledBank};
+use keepsake_core::bank::{Bank, BankKey, SledBank};
 use keepsake_core::embed::OnnxEmbedder;
 use keepsake_core::model::{LlamaModel, LlamaSettings, Role};
 use keepsake_core::types::Timestamp;
@@ -82,7 +82,8 @@ pub(crate) fn open_in(
     around: &Surroundings,
     needs: Needs,
 ) -> Result<Opened, Failure> {
-    let bank: Arc<dyn Bank> = Arc::new(SledBank::open(&folder).map_err(OpenError::from)?);
+    let key = key(global)?;
+    let bank: Arc<dyn Bank> = Arc::new(open_bank(&folder, key.as_ref())?);
     for recovery in bank.recovered() {
         output::note(&format!("the bank was put right: {recovery}"));
     }
@@ -102,13 +103,40 @@ pub(crate) fn open_in(
     Ok(Opened { engine, bank, folder, model: name, dense })
 }
 
+/// The bank alone, without an engine.
+pub(crate) fn open_bank(folder: &Path, key: Option<&BankKey>) -> Result<SledBank, Failure> {
+    let bank = match key {
+        Some(key) => SledBank::open_sealed(folder, key),
+        None => SledBank::open(folder),
+    };
+    Ok(bank.map_err(OpenError::from)?)
+}
+
+/// The key in the file that was given.
+fn key(global: &Global) -> Result<Option<BankKey>, Failure> {
+    global.key_file.as_deref().map(read_key).transpose()
+}
+
+/// The key in a file.
+pub(crate) fn read_key(file: &Path) -> Result<BankKey, Failure> {
+    let failed = |what: String| {
+        let what = format!("the key file {} {what}: give one of 32 random bytes", file.display());
+        Failure::new(Exit::Bank, what)
+    };
+    let bytes = std::fs::read(file).map_err(|error| failed(format!("cannot be read ({error})")))?;
+    let length = bytes.len();
+    let bytes = bytes.try_into().map_err(|_| failed(format!("has {length} bytes")))?;
+    Ok(BankKey::new(bytes))
+}
+
 /// The device's clock, UTC. The only place that reads it.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn bank_folder(global: &Global, around: &Surroundings) -> Result<PathBuf, Failure> {
+/// Where the bank is.
+pub(crate) fn bank_folder(global: &Global, around: &Surroundings) -> Result<PathBuf, Failure> {
     global.bank.clone().or_else(|| default_bank(around)).ok_or_else(|| {
         Failure::new(Exit::Bank, "there is no home folder to keep a bank in: give a folder with --bank")
     })

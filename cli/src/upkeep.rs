@@ -1,9 +1,9 @@
-//! `verify` and `compact`: the bank as files.
+//! `verify`, `compact` and `rekey`: the bank as files.
 //!
 //! Rooms it touches: args, exit, open, output, shapes.
 
-use crate::args::Global;
-use crate::exit::Failure;
+use crate::args::{Global, Rekey};
+use crate::exit::{Exit, Failure};
 use crate::open::{Needs, Surroundings};
 use crate::shapes::{CompactBody, Document, VerifyBody};
 use crate::{open, output};
@@ -21,6 +21,17 @@ pub(crate) fn verify(global: &Global, around: &Surroundings) -> Result<(), Failu
         return output::json(&Document::new("keepsake.verify/1", body));
     }
     output::line(&format!("The bank at {} holds what was written to it ({} bytes).", body.bank, body.bytes))
+}
+
+/// Seals the bank by another key.
+pub(crate) fn rekey(args: &Rekey, global: &Global, around: &Surroundings) -> Result<(), Failure> {
+    let Some(old) = &global.key_file else {
+        return Err(Failure::new(Exit::Usage, "give the key that the bank has now with --key-file"));
+    };
+    let (old, new) = (open::read_key(old)?, open::read_key(&args.new_key_file)?);
+    let folder = open::bank_folder(global, around)?;
+    open::open_bank(&folder, Some(&old))?.rekey(&old, &new)?;
+    output::line(&format!("The bank at {} opens with the new key only.", folder.display()))
 }
 
 /// Writes the files anew.

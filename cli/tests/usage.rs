@@ -146,6 +146,33 @@ fn forgetting_says_what_is_left() {
 }
 
 #[test]
+fn a_sealed_bank_opens_with_its_key_only_and_holds_no_words() {
+    let home = Home::new();
+    let (key, other) = (home.file("key", [1; 32]), home.file("other", [2; 32]));
+    let remember =
+        ["remember", "the sentinel xyzzy", "--speaker", "Plugh", "--keep-only", "--key-file", &key];
+    home.run(&remember);
+    home.run(&[&remember[..], &["--space", "Quux", "--session", "Garply"]].concat());
+    for words in [&b"xyzzy"[..], b"Plugh", b"Quux", b"Garply"] {
+        assert!(!files_hold(&home.bank(), words));
+    }
+    let turns =
+        |key: &str| home.json(&["list", "--turns", "--key-file", key])["turns"].as_array().unwrap().len();
+    assert_eq!(turns(&key), 1);
+    home.run(&["list"]).failed(4, &["sealed", "key"]);
+    home.run(&["list", "--key-file", &other]).failed(4, &["another key"]);
+    home.run(&["list", "--key-file", &home.file("short", "x")]).failed(4, &["1 bytes", "32"]);
+    home.run(&["rekey", "--new-key-file", &other]).failed(2, &["--key-file"]);
+    assert_eq!(home.run(&["rekey", "--key-file", &key, "--new-key-file", &other]).code, 0);
+    home.run(&["list", "--key-file", &key]).failed(4, &["another key"]);
+    assert_eq!(turns(&other), 1);
+
+    let plain = Home::new();
+    plain.run(&["remember", "hi", "--speaker", "M", "--keep-only"]);
+    plain.run(&["list", "--key-file", &key]).failed(4, &["not sealed"]);
+}
+
+#[test]
 fn a_damaged_bank_is_put_right_and_that_is_said() {
     let home = Home::new();
     home.run(&["remember", "hello", "--speaker", "M", "--keep-only"]);

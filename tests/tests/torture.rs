@@ -16,7 +16,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use keepsake_core::bank::{
-    Bank, BankError, Commit, Counts, FailReason, MemoryBank, MemoryWrite, SledBank, Step, TurnOutcome,
+    Bank, BankError, BankKey, Commit, Counts, FailReason, MemoryBank, MemoryWrite, SledBank, Step,
+    TurnOutcome,
 };
 use keepsake_core::decision::{Applied, Operation};
 use keepsake_core::embed::{Embedder, Vector};
@@ -50,8 +51,10 @@ struct Figures {
     sentinels_found: usize,
 }
 
-#[test]
-fn nothing_acknowledged_is_lost_and_nothing_erased_is_found() {
+fn main() {
+    if let (Ok(bank), Ok(first)) = (std::env::var(BANK), std::env::var(FIRST)) {
+        return work(Path::new(&bank), first.parse().unwrap());
+    }
     let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let rounds = number("ROUNDS").map_or(SHORT_ROUNDS, |rounds| rounds as usize);
     let seed = number("SEED").unwrap_or_else(|| fastrand::u64(..));
@@ -73,7 +76,8 @@ fn nothing_acknowledged_is_lost_and_nothing_erased_is_found() {
 
 fn one_bank(rounds: usize, random: &mut fastrand::Rng, figures: &mut Figures) {
     let folder = tempfile::tempdir().unwrap();
-    let (path, model) = (folder.path().join("bank"), MemoryBank::new());
+    let (path, model) =
+        (folder.path().join(if random.bool() { "sealed" } else { "plain" }), MemoryBank::new());
     let mut next = 0;
     for _ in 0..rounds {
         figures.rounds += 1;
@@ -82,7 +86,7 @@ fn one_bank(rounds: usize, random: &mut fastrand::Rng, figures: &mut Figures) {
         for number in next..acknowledged {
             operate(&model, number);
         }
-        let bank = SledBank::open(&path).unwrap();
+        let bank = open(&path).unwrap();
         figures.recoveries += usize::from(!bank.recovered().is_empty());
         let found = everything(&bank).unwrap();
         drop(bank);
@@ -107,14 +111,28 @@ fn one_bank(rounds: usize, random: &mut fastrand::Rng, figures: &mut Figures) {
         let kept: BTreeSet<u64> =
             found.spaces.iter().flat_map(Space::texts).flat_map(|text| numbers(text.as_bytes())).collect();
         let on_disk = files(&path).into_iter().flat_map(|file| numbers(&std::fs::read(file).unwrap()));
-        figures.sentinels_found += on_disk.filter(|number| !kept.contains(number)).count();
+        // In a sealed bank no words at all may stand.
+        figures.sentinels_found +=
+            on_disk.filter(|number| is_sealed(&path) || !kept.contains(number)).count();
     }
     flip_bytes(&path, &folder.path().join("damaged"), random, figures);
 }
 
+fn is_sealed(path: &Path) -> bool {
+    path.ends_with("sealed")
+}
+
+fn open(path: &Path) -> Result<SledBank, BankError> {
+    open_as(path, is_sealed(path))
+}
+
+fn open_as(path: &Path, sealed: bool) -> Result<SledBank, BankError> {
+    if sealed { SledBank::open_sealed(path, &BankKey::new([9; 32])) } else { SledBank::open(path) }
+}
+
 /// Every file of the bank, at random places: what opens must be the same, or an error must say that it is not.
 fn flip_bytes(sound: &Path, damaged: &Path, random: &mut fastrand::Rng, figures: &mut Figures) {
-    let expected = everything(&SledBank::open(sound).unwrap()).unwrap();
+    let expected = everything(&open(sound).unwrap()).unwrap();
     for file in files(sound) {
         let name = file.strip_prefix(sound).unwrap();
         let bytes = std::fs::read(&file).unwrap();
@@ -126,7 +144,7 @@ fn flip_bytes(sound: &Path, damaged: &Path, random: &mut fastrand::Rng, figures:
             bytes[at] ^= 1 << random.u8(..8);
             std::fs::write(damaged.join(name), bytes).unwrap();
             figures.bit_flips += 1;
-            match SledBank::open(damaged).and_then(|bank| everything(&bank)) {
+            match open_as(damaged, is_sealed(sound)).and_then(|bank| everything(&bank)) {
                 Err(_) => figures.refused += 1,
                 Ok(found) if found == expected => {}
                 Ok(_) => {
@@ -141,7 +159,6 @@ fn flip_bytes(sound: &Path, damaged: &Path, random: &mut fastrand::Rng, figures:
 /// The number of the first operation that was not acknowledged.
 fn work_until_killed(bank: &Path, first: u64, milliseconds: u64) -> u64 {
     let mut worker = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "worker", "--ignored", "--nocapture"])
         .env(BANK, bank)
         .env(FIRST, first.to_string())
         .stdout(Stdio::piped())
@@ -161,16 +178,13 @@ fn work_until_killed(bank: &Path, first: u64, milliseconds: u64) -> u64 {
 }
 
 fn acknowledged(line: &str) -> Option<u64> {
-    line.split("ack ").nth(1)?.parse().ok()
+    line.strip_prefix("ack ")?.parse().ok()
 }
 
-/// Not a test: the process that is killed.
-#[test]
-#[ignore = "started by the test above"]
-fn worker() {
-    let (Ok(bank), Ok(first)) = (std::env::var(BANK), std::env::var(FIRST)) else { return };
-    let bank = SledBank::open(Path::new(&bank)).unwrap();
-    for number in first.parse::<u64>().unwrap().. {
+/// What the process that is killed does.
+fn work(bank: &Path, first: u64) {
+    let bank = open(bank).unwrap();
+    for number in first.. {
         operate(&bank, number);
         let mut out = std::io::stdout().lock();
         writeln!(out, "ack {number}").unwrap();

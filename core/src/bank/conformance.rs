@@ -12,7 +12,7 @@ use std::thread;
 use proptest::prelude::*;
 
 use super::{
-    Appended, Bank, BankError, Commit, Counts, FailReason, MemoryBank, MemoryWrite, SledBank, Step,
+    Appended, Bank, BankError, BankKey, Commit, Counts, FailReason, MemoryBank, MemoryWrite, SledBank, Step,
     TurnOutcome,
 };
 use crate::decision::{Applied, Operation};
@@ -488,6 +488,13 @@ macro_rules! stamp {
                 super::$case(&super::SledBank::open(folder.path()).unwrap());
             })*
         }
+        mod sealed_bank {
+            $(#[test] fn $case() {
+                let folder = tempfile::tempdir().unwrap();
+                let key = super::BankKey::new([1; 32]);
+                super::$case(&super::SledBank::open_sealed(folder.path(), &key).unwrap());
+            })*
+        }
     };
 }
 
@@ -627,14 +634,21 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_bank_on_disk_is_the_bank_in_memory(ops in prop::collection::vec(any_op(), 1..60)) {
+    fn the_bank_on_disk_is_the_bank_in_memory(
+        ops in prop::collection::vec(any_op(), 1..60),
+        sealed in any::<bool>(),
+    ) {
         let folder = tempfile::tempdir().unwrap();
-        let mut disk = SledBank::open(folder.path()).unwrap();
+        let open = || {
+            let key = BankKey::new([7; 32]);
+            if sealed { SledBank::open_sealed(folder.path(), &key) } else { SledBank::open(folder.path()) }
+        };
+        let mut disk = open().unwrap();
         let oracle = MemoryBank::new();
         for op in &ops {
             if let Op::Reopen = op {
                 drop(disk);
-                disk = SledBank::open(folder.path()).unwrap();
+                disk = open().unwrap();
             }
             let commit = match op {
                 Op::Work { turn, adds, changes, fails } => commit_of(&oracle, *turn, *adds, changes, *fails),

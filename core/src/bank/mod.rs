@@ -5,6 +5,7 @@
 //!
 //! Rooms it touches: types, decision, embed (for [`Vector`]).
 
+mod cipher;
 mod codec;
 #[cfg(test)]
 mod conformance;
@@ -14,6 +15,7 @@ mod memory;
 mod sled;
 mod store;
 
+pub use self::cipher::BankKey;
 pub use self::memory::MemoryBank;
 pub use self::sled::SledBank;
 
@@ -282,6 +284,24 @@ pub enum BankError {
         id: String,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// The bank is sealed.
+    #[error("the bank at {path} is sealed: open it with its key")]
+    KeyNeeded {
+        /// The bank's folder.
+        path: std::path::PathBuf,
+    },
+    /// The bank is sealed by another key. It is not damaged.
+    #[error("the bank at {path} is sealed by another key: open it with the key it was made with")]
+    WrongKey {
+        /// The bank's folder.
+        path: std::path::PathBuf,
+    },
+    /// A key was given, and the bank was made without one.
+    #[error("the bank at {path} is not sealed: open it without a key, or begin another with one")]
+    NotSealed {
+        /// The bank's folder.
+        path: std::path::PathBuf,
     },
     /// Neither the store nor the journal is whole. Nothing was changed.
     #[error(

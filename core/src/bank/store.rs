@@ -3,6 +3,7 @@
 //! ```text
 //! folder/FORMAT     the format's number, written first and read before anything else
 //! folder/LOCK       held exclusively while the bank is open
+//! folder/KEY        of a sealed bank: the data key, see `cipher`; with a copy beside it
 //! folder/JOURNAL    the whole state and every change since, see `journal`
 //! folder/store-N/   sled, in its N-th rewriting
 //! folder/damaged-N/ what did not open or verify, set aside
@@ -36,6 +37,7 @@ use std::time::Duration;
 use ::sled::transaction::TransactionError;
 use ::sled::{Batch, Db};
 
+use super::cipher::{self, BankKey, Seal};
 use super::digest::Digest;
 use super::journal::{self, Append, Entry, Found, Frame, Journal, Part, sync_parent};
 use super::{BankError, Recovery};
@@ -49,7 +51,9 @@ const JOURNAL_FILE: &str = "JOURNAL";
 const STORE_PREFIX: &str = "store-";
 const DAMAGED_PREFIX: &str = "damaged-";
 /// Files that are written beside and renamed.
-const NEW_FILES: [&str; 2] = ["FORMAT.new", "JOURNAL.new"];
+const NEW_FILES: [&str; 3] = ["FORMAT.new", "JOURNAL.new", "KEY.new"];
+/// What `FORMAT` says beside the number where the bank is sealed.
+const SEALED: &str = "sealed";
 
 /// Bytes of sled's page cache. sled's own default, 1 GiB, is a phone's whole budget. A guess: 10,000
 /// memories are about 5 MiB, and vectors are read once, at start, into the index.
@@ -74,6 +78,7 @@ pub(super) struct Store {
     db: RwLock<Db>,
     writer: Mutex<Writer>,
     failed: AtomicBool,
+    seal: Seal,
     folder: PathBuf,
     recovered: Vec<Recovery>,
     _lock: File,
@@ -96,12 +101,14 @@ struct State {
 impl Store {
     /// Opens the store in `folder`, or makes one where the folder is empty or missing, and verifies all of
     /// it. A folder that holds anything else is refused and left as it is.
-    pub(super) fn open(folder: &Path) -> Result<Self, BankError> {
+    ///
+    /// With a key a new store is sealed by it, and one that is there must have been.
+    pub(super) fn open(folder: &Path, key: Option<&BankKey>) -> Result<Self, BankError> {
         let failed = |source| open_error(folder, source);
         make_folder(folder).map_err(failed)?;
         refuse_foreign(folder).map_err(failed)?;
         let lock = lock(folder)?;
-        read_or_write_format(folder)?;
+        let seal = read_or_write_format(folder, key)?;
         for name in NEW_FILES {
             remove_if_there(&folder.join(name)).map_err(failed)?;
         }
@@ -113,6 +120,7 @@ impl Store {
             db: RwLock::new(db),
             writer: Mutex::new(writer),
             failed: AtomicBool::new(false),
+            seal,
             folder: folder.to_owned(),
             recovered,
             _lock: lock,
@@ -132,16 +140,28 @@ impl Store {
     }
 
     /// Runs `work` on a state in which no change is half applied.
-    pub(super) fn read<T>(&self, work: impl FnOnce(&Db) -> Result<T, BankError>) -> Result<T, BankError> {
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Db, &Seal) -> Result<T, BankError>,
+    ) -> Result<T, BankError> {
         self.healthy()?;
-        work(&self.db.read().unwrap_or_else(PoisonError::into_inner))
+        work(&self.db.read().unwrap_or_else(PoisonError::into_inner), &self.seal)
+    }
+
+    /// Seals the data key by another key of the host's.
+    pub(super) fn rekey(&self, old: &BankKey, new: &BankKey) -> Result<(), BankError> {
+        let _writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.seal {
+            Seal::Plain => Err(BankError::NotSealed { path: self.folder.clone() }),
+            Seal::Sealed(_) => cipher::rekey(&self.folder, old, new),
+        }
     }
 
     /// Runs `work`, which reads the state and fills the change, then makes the change durable and applies
     /// it. Where that fails, nothing was applied.
     pub(super) fn change<T>(
         &self,
-        work: impl FnOnce(&Db, &mut Change) -> Result<T, BankError>,
+        work: impl FnOnce(&Db, &Seal, &mut Change) -> Result<T, BankError>,
     ) -> Result<T, BankError> {
         // The lock's data is only changed by what cannot panic in between.
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -149,7 +169,7 @@ impl Store {
         let mut change = Change::default();
         let (value, entries, state) = {
             let db = self.db.read().unwrap_or_else(PoisonError::into_inner);
-            let value = work(&db, &mut change)?;
+            let value = work(&db, &self.seal, &mut change)?;
             let (entries, digest) = effective(&db, change, writer.state.digest)?;
             let number = writer.state.number.checked_add(1).ok_or_else(|| store_error(no_numbers()))?;
             (value, entries, State { number, digest, ..writer.state })
@@ -684,6 +704,7 @@ fn refuse_foreign(path: &Path) -> io::Result<()> {
         let ours = name.to_str().is_some_and(|name| {
             [FORMAT_FILE, LOCK_FILE, JOURNAL_FILE].contains(&name)
                 || NEW_FILES.contains(&name)
+                || cipher::is_key_file(name)
                 || [STORE_PREFIX, DAMAGED_PREFIX].iter().any(|prefix| name.starts_with(prefix))
         });
         if !ours {
@@ -704,25 +725,47 @@ fn lock(path: &Path) -> Result<File, BankError> {
     }
 }
 
-fn read_or_write_format(path: &Path) -> Result<(), BankError> {
+/// Reads `FORMAT`, or writes it for a new bank or where it was lost; and unlocks what is sealed.
+fn read_or_write_format(path: &Path, key: Option<&BankKey>) -> Result<Seal, BankError> {
     let failed = |source| open_error(path, source);
-    let text = match fs::read_to_string(path.join(FORMAT_FILE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return write_format(path).map_err(failed),
-        text => text.map_err(failed)?,
+    let sealed = match fs::read_to_string(path.join(FORMAT_FILE)) {
+        Ok(text) => is_sealed(path, &text)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let new = !path.join(JOURNAL_FILE).exists() && stores(path).map_err(failed)?.is_empty();
+            if let Some(key) = key.filter(|_| new) {
+                drop(cipher::begin(path, key)?);
+            }
+            let sealed = cipher::has_key_file(path);
+            write_format(path, sealed).map_err(failed)?;
+            sealed
+        }
+        Err(error) => return Err(failed(error)),
     };
-    match text.trim().strip_prefix("keepsake bank ").and_then(|number| number.parse().ok()) {
-        Some(FORMAT) => Ok(()),
-        Some(found) if found > FORMAT => Err(BankError::TooNew { found, known: FORMAT }),
-        _ => Err(failed(io::Error::other("its FORMAT file is not one of ours"))),
+    match (sealed, key) {
+        (false, None) => Ok(Seal::Plain),
+        (true, Some(key)) => cipher::unlock(path, key),
+        (true, None) => Err(BankError::KeyNeeded { path: path.to_owned() }),
+        (false, Some(_)) => Err(BankError::NotSealed { path: path.to_owned() }),
+    }
+}
+
+fn is_sealed(path: &Path, format: &str) -> Result<bool, BankError> {
+    let mut words = format.strip_prefix("keepsake bank ").unwrap_or_default().split_whitespace();
+    match (words.next().and_then(|number| number.parse().ok()), words.next()) {
+        (Some(FORMAT), None) => Ok(false),
+        (Some(FORMAT), Some(SEALED)) => Ok(true),
+        (Some(found), _) if found > FORMAT => Err(BankError::TooNew { found, known: FORMAT }),
+        _ => Err(open_error(path, io::Error::other("its FORMAT file is not one of ours"))),
     }
 }
 
 /// Written beside and renamed, so that there is never half a `FORMAT`.
-fn write_format(path: &Path) -> io::Result<()> {
+fn write_format(path: &Path, sealed: bool) -> io::Result<()> {
     use io::Write;
     let beside = path.join(FORMAT_FILE).with_extension("new");
     let mut file = File::create(&beside)?;
-    writeln!(file, "keepsake bank {FORMAT}")?;
+    let sealed = if sealed { format!(" {SEALED}") } else { String::new() };
+    writeln!(file, "keepsake bank {FORMAT}{sealed}")?;
     file.sync_all()?;
     fs::rename(&beside, path.join(FORMAT_FILE))?;
     sync_parent(&beside)
@@ -770,7 +813,7 @@ mod tests {
 
     fn put(store: &Store, key: &str, value: &str) {
         store
-            .change(|_, change| {
+            .change(|_, _, change| {
                 change.put(key.as_bytes().to_vec(), value.as_bytes().to_vec());
                 Ok(())
             })
@@ -778,12 +821,12 @@ mod tests {
     }
 
     fn state(store: &Store) -> Vec<(Vec<u8>, Vec<u8>)> {
-        store.read(|db| Ok(entries_of(db).collect::<io::Result<_>>().unwrap())).unwrap()
+        store.read(|db, _| Ok(entries_of(db).collect::<io::Result<_>>().unwrap())).unwrap()
     }
 
     /// A store of forty entries, some of which were changed and removed, closed; and its state.
     fn filled(folder: &Path) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let store = Store::open(folder).unwrap();
+        let store = Store::open(folder, None).unwrap();
         for number in 0..50 {
             put(
                 &store,
@@ -792,7 +835,7 @@ mod tests {
             );
         }
         store
-            .change(|_, change| {
+            .change(|_, _, change| {
                 (0..5).for_each(|number| change.remove(format!("key {number:02}").into_bytes()));
                 Ok(())
             })
@@ -821,11 +864,11 @@ mod tests {
 
     /// Opens what damage was done to; every entry must be there, or the error be one of those that say so.
     fn whole_or_refused(folder: &Path, expected: &[(Vec<u8>, Vec<u8>)], what: &str) -> bool {
-        match Store::open(folder) {
+        match Store::open(folder, None) {
             Ok(store) => {
                 assert!(state(&store) == expected, "silently other content: {what}");
                 drop(store);
-                let again = Store::open(folder).unwrap();
+                let again = Store::open(folder, None).unwrap();
                 assert_eq!(again.recovered(), [], "recovered for good: {what}");
                 true
             }
@@ -849,7 +892,7 @@ mod tests {
     fn what_was_put_is_there_after_closing_and_the_files_verify() {
         let folder = tempfile::tempdir().unwrap();
         let expected = filled(folder.path());
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
         assert_eq!((expected.len(), state(&store)), (40, expected));
         assert_eq!(store.recovered(), []);
         store.verify().unwrap();
@@ -862,13 +905,13 @@ mod tests {
     #[test]
     fn a_change_that_changes_nothing_is_not_written() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
         put(&store, "a", "1");
         let bytes = || fs::metadata(folder.path().join(JOURNAL_FILE)).unwrap().len();
         let before = bytes();
         put(&store, "a", "1");
         store
-            .change(|_, change| {
+            .change(|_, _, change| {
                 change.remove(b"b".to_vec());
                 Ok(())
             })
@@ -879,31 +922,31 @@ mod tests {
     #[test]
     fn a_store_is_open_only_once() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
-        assert!(matches!(Store::open(folder.path()), Err(BankError::Locked { .. })));
+        let store = Store::open(folder.path(), None).unwrap();
+        assert!(matches!(Store::open(folder.path(), None), Err(BankError::Locked { .. })));
         drop(store);
-        Store::open(folder.path()).unwrap();
+        Store::open(folder.path(), None).unwrap();
     }
 
     #[test]
     fn a_folder_with_other_files_is_refused_and_not_littered() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("holiday.jpg"), "x").unwrap();
-        assert!(matches!(Store::open(folder.path()), Err(BankError::Open { .. })));
+        assert!(matches!(Store::open(folder.path(), None), Err(BankError::Open { .. })));
         assert_eq!(names(folder.path()), ["holiday.jpg".to_owned()].into());
         let file = folder.path().join("holiday.jpg");
-        assert!(matches!(Store::open(&file), Err(BankError::Open { .. })));
+        assert!(matches!(Store::open(&file, None), Err(BankError::Open { .. })));
     }
 
     #[test]
     fn a_missing_folder_and_a_start_that_was_cut_short_become_a_bank() {
         let folder = tempfile::tempdir().unwrap();
-        drop(Store::open(&folder.path().join("a/b")).unwrap());
+        drop(Store::open(&folder.path().join("a/b"), None).unwrap());
         let cut = folder.path().join("cut");
         fs::create_dir(&cut).unwrap();
         fs::write(cut.join(LOCK_FILE), "").unwrap();
         fs::write(cut.join(NEW_FILES[0]), "keeps").unwrap();
-        Store::open(&cut).unwrap();
+        Store::open(&cut, None).unwrap();
         assert!(!cut.join(NEW_FILES[0]).exists());
     }
 
@@ -912,10 +955,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let format = folder.path().join(FORMAT_FILE);
         fs::write(&format, "keepsake bank 3\n").unwrap();
-        assert!(matches!(Store::open(folder.path()), Err(BankError::TooNew { found: 3, known: 2 })));
-        for other in ["", "keepsake bank 0", "keepsake bank", "sqlite 1", "keepsake bank 99999999999"] {
+        assert!(matches!(Store::open(folder.path(), None), Err(BankError::TooNew { found: 3, known: 2 })));
+        for other in [
+            "",
+            "keepsake bank 0",
+            "keepsake bank",
+            "keepsake bank 2 other",
+            "sqlite 1",
+            "keepsake bank 99999999999",
+        ] {
             fs::write(&format, other).unwrap();
-            assert!(matches!(Store::open(folder.path()), Err(BankError::Open { .. })), "{other:?}");
+            assert!(matches!(Store::open(folder.path(), None), Err(BankError::Open { .. })), "{other:?}");
         }
         assert!(stores(folder.path()).unwrap().is_empty());
     }
@@ -923,13 +973,13 @@ mod tests {
     #[test]
     fn after_a_failure_on_the_way_to_the_disk_every_call_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
         put(&store, "a", "kept");
         assert!(matches!(store.not_written(Append::Unsure(io::Error::other("x"))), BankError::Store(_)));
-        assert!(matches!(store.change(|_, _| Ok(())), Err(BankError::Store(_))));
-        assert!(matches!(store.read(|_| Ok(())), Err(BankError::Store(_))));
+        assert!(matches!(store.change(|_, _, _| Ok(())), Err(BankError::Store(_))));
+        assert!(matches!(store.read(|_, _| Ok(())), Err(BankError::Store(_))));
         drop(store);
-        assert_eq!(state(&Store::open(folder.path()).unwrap()).len(), 1);
+        assert_eq!(state(&Store::open(folder.path(), None).unwrap()).len(), 1);
     }
 
     /// Bit flips: wherever one byte of a file is another one, nothing is lost in silence.
@@ -985,7 +1035,7 @@ mod tests {
             remove_if_there(&damaged).unwrap();
             copy(&sound, &damaged);
             damage();
-            Store::open(&damaged)
+            Store::open(&damaged, None)
         };
         let no_store = || fs::remove_dir_all(store_path(&damaged, 1)).unwrap();
         let no_journal = || fs::write(damaged.join(JOURNAL_FILE), "KpJ").unwrap();
@@ -1019,7 +1069,7 @@ mod tests {
             let db = open_sled(folder.path(), &store_path(folder.path(), 1)).unwrap();
             harm(&db);
             drop(db);
-            let store = Store::open(folder.path()).unwrap();
+            let store = Store::open(folder.path(), None).unwrap();
             assert_eq!(state(&store), expected);
             let why = "it does not hold what was written to it";
             assert_eq!(store.recovered(), [Recovery::StoreRebuilt { why }]);
@@ -1036,7 +1086,7 @@ mod tests {
             (folder.path().join("sound"), folder.path().join("old"), folder.path().join("damaged"));
         filled(&sound);
         copy(&sound, &old);
-        let store = Store::open(&sound).unwrap();
+        let store = Store::open(&sound, None).unwrap();
         let mut states = vec![(fs::metadata(sound.join(JOURNAL_FILE)).unwrap().len(), state(&store))];
         for number in 0..3 {
             put(&store, &format!("new {number}"), "value");
@@ -1049,7 +1099,7 @@ mod tests {
             copy(&old, &damaged);
             fs::write(damaged.join(JOURNAL_FILE), &journal[..cut as usize]).unwrap();
             let (_, expected) = states.iter().rev().find(|(length, _)| *length <= cut).unwrap();
-            assert_eq!(&state(&Store::open(&damaged).unwrap()), expected, "cut at {cut}");
+            assert_eq!(&state(&Store::open(&damaged, None).unwrap()), expected, "cut at {cut}");
         }
         // A hole in the middle that the store cannot fill is named.
         remove_if_there(&damaged).unwrap();
@@ -1058,7 +1108,10 @@ mod tests {
         holed[states[0].0 as usize + 40] ^= 1;
         fs::write(damaged.join(JOURNAL_FILE), &holed).unwrap();
         let before = names(&damaged);
-        assert!(matches!(Store::open(&damaged), Err(BankError::ChangesLost { first: 52, last: 54, .. })));
+        assert!(matches!(
+            Store::open(&damaged, None),
+            Err(BankError::ChangesLost { first: 52, last: 54, .. })
+        ));
         assert_eq!(names(&damaged), before, "nothing was set aside");
         assert!(fs::read(damaged.join(JOURNAL_FILE)).unwrap() == holed, "nothing was written");
     }
@@ -1066,13 +1119,13 @@ mod tests {
     #[test]
     fn rewriting_leaves_no_byte_of_what_is_gone_and_every_byte_of_what_is_not() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
         put(&store, "gone", "a sentinel of ours");
         put(&store, "stays", "something else");
         fs::create_dir(folder.path().join("damaged-1")).unwrap();
         fs::write(folder.path().join("damaged-1/JOURNAL"), "a sentinel of ours").unwrap();
         store
-            .change(|_, change| {
+            .change(|_, _, change| {
                 change.remove(b"gone".to_vec());
                 Ok(())
             })
@@ -1086,7 +1139,7 @@ mod tests {
         store.verify().unwrap();
         drop(store);
         assert!(!holds("a sentinel of ours"));
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
         assert_eq!((state(&store).len(), store.recovered()), (2, [].as_slice()));
         assert_eq!(stores(folder.path()).unwrap(), [2]);
     }
@@ -1098,7 +1151,7 @@ mod tests {
         let (old, cut) = (folder.path().join("old"), folder.path().join("cut"));
         let expected = filled(&old);
         copy(&old, &cut);
-        let store = Store::open(&cut).unwrap();
+        let store = Store::open(&cut, None).unwrap();
         store.rewrite().unwrap();
         drop(store);
         let new_journal = fs::read(cut.join(JOURNAL_FILE)).unwrap();
@@ -1106,20 +1159,20 @@ mod tests {
         fs::rename(cut.join(JOURNAL_FILE), cut.join(NEW_FILES[1])).unwrap();
         fs::copy(old.join(JOURNAL_FILE), cut.join(JOURNAL_FILE)).unwrap();
         copy(&store_path(&old, 1), &store_path(&cut, 1));
-        let store = Store::open(&cut).unwrap();
+        let store = Store::open(&cut, None).unwrap();
         assert_eq!((state(&store), stores(&cut).unwrap()), (expected.clone(), vec![1]));
         assert!(!cut.join(NEW_FILES[1]).exists());
         drop(store);
 
         fs::write(cut.join(JOURNAL_FILE), new_journal).unwrap();
-        let store = Store::open(&cut).unwrap();
+        let store = Store::open(&cut, None).unwrap();
         assert_eq!((state(&store), stores(&cut).unwrap()), (expected, vec![2]));
     }
 
     #[test]
     fn a_long_journal_is_begun_anew() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
         let large = "x".repeat(1 << 20);
         for number in 0..40 {
             put(&store, "key", &format!("{number}{large}"));
@@ -1128,7 +1181,7 @@ mod tests {
         assert!(journal < 20 << 20, "{journal}");
         let expected = state(&store);
         drop(store);
-        let store = Store::open(folder.path()).unwrap();
+        let store = Store::open(folder.path(), None).unwrap();
         assert_eq!((state(&store), store.recovered()), (expected, [].as_slice()));
     }
 }

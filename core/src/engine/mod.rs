@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::bank::{Appended, Bank, BankError, Commit, Counts, Recovery, SledBank, TurnOutcome};
+use crate::bank::{Appended, Bank, BankError, BankKey, Commit, Counts, Recovery, SledBank, TurnOutcome};
 use crate::config::Config;
 use crate::embed::{Embedder, Vector};
 use crate::index::SpaceIndex;
@@ -35,6 +35,8 @@ pub struct Setup {
     pub model: Option<Arc<dyn LanguageModel>>,
     /// The embedder; without one, search is by words only.
     pub embedder: Option<Arc<dyn Embedder>>,
+    /// The host's key. With one a new bank is sealed, and one that is there must have been sealed by it.
+    pub key: Option<BankKey>,
     /// The settings.
     pub config: Config,
     /// Record time, UTC.
@@ -44,13 +46,20 @@ pub struct Setup {
 impl Setup {
     /// No model, no embedder, default settings.
     pub fn new(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self { model: None, embedder: None, config: Config::default(), clock: Arc::new(clock) }
+        Self { model: None, embedder: None, key: None, config: Config::default(), clock: Arc::new(clock) }
     }
 
     /// With a language model.
     #[must_use]
     pub fn with_model(mut self, model: Arc<dyn LanguageModel>) -> Self {
         self.model = Some(model);
+        self
+    }
+
+    /// With the host's key: the bank is sealed.
+    #[must_use]
+    pub fn with_key(mut self, key: BankKey) -> Self {
+        self.key = Some(key);
         self
     }
 
@@ -157,10 +166,14 @@ struct Inner {
 impl Engine {
     /// Opens the bank in `folder` and verifies it, or makes one there. Indexes are built on first use.
     pub fn open(folder: &Path, setup: Setup) -> Result<Self, OpenError> {
-        Ok(Self::with_bank(Arc::new(SledBank::open(folder)?), setup))
+        let bank = match &setup.key {
+            Some(key) => SledBank::open_sealed(folder, key)?,
+            None => SledBank::open(folder)?,
+        };
+        Ok(Self::with_bank(Arc::new(bank), setup))
     }
 
-    /// An engine over any bank.
+    /// An engine over any bank; the key of `setup` is then the bank's own affair.
     pub fn with_bank(bank: Arc<dyn Bank>, setup: Setup) -> Self {
         let (writer, working, spaces) = Default::default();
         Self(Arc::new(Inner { bank, setup, writer, working, spaces }))
