@@ -16,7 +16,7 @@ KEEPSAKE := $(CARGO_TARGET_DIR)/release/keepsake
 # What must be there: a command and the Debian package that brings it.
 TOOLS := cmake:cmake clang:clang c++:g++ pkg-config:pkg-config python3:python3
 
-.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine torture clean
+.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank torture clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,10 @@ check-cpu: build ## Show that the program starts on processors with less (needs 
 bench-engine: setup ## Measure append, generation, opening and memory; JSON in target/bench/engine.json
 	@mkdir -p target/bench
 	cargo bench --locked --workspace --bench engine
+
+bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/bench/bank.json
+	@mkdir -p target/bench
+	cargo bench --locked --workspace --bench bank
 
 torture: tools ## Kill, damage and erase ROUNDS times; JSON in target/bench/torture.json
 	@mkdir -p target/bench

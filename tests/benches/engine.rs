@@ -19,7 +19,9 @@ use keepsake_core::prompt::chat::Chat;
 use keepsake_core::testing::memory;
 use keepsake_core::types::{Cancel, MemoryId, Question, SpaceId, Timestamp};
 use keepsake_core::{Engine, Setup};
-use keepsake_tests::{embedder, engine, language_model, language_model_file, model_file, said, setup};
+use keepsake_tests::{
+    embedder, engine, language_model, language_model_file, machine, model_file, said, setup,
+};
 use llama_cpp_2::context::params::LlamaContextParams;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
@@ -247,11 +249,4 @@ fn resident_mib(figure: &str) -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(figure)).unwrap_or("0 kB");
     line.split_whitespace().next().and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
-}
-
-fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{}, {cores} processors", name.trim_start_matches(['\t', ':', ' ']))
 }

@@ -76,3 +76,11 @@ pub fn said(speaker: &str, text: &str) -> NewTurn {
 pub fn engine(folder: &std::path::Path, setup: Setup) -> Engine {
     Engine::open(folder, setup).expect("the bank opens")
 }
+
+/// The machine's processor, for a report.
+pub fn machine() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}, {cores} processors", name.trim_start_matches(['\t', ':', ' ']))
+}
