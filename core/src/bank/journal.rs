@@ -11,6 +11,9 @@
 //! numbered one up, on the disk before the change is acknowledged. Each `END` and `CHANGE` carries the
 //! digest of the state after it, so that whoever replays can prove that nothing is missing.
 //!
+//! The file is longer than its frames: it grows by blocks of zeros, written ahead, because syncing a file that
+//! does not grow is cheaper (measured: a fifth more changes a second).
+//!
 //! A frame that cannot be read is passed over: reading goes on at the next one whose checksum fits. What
 //! that means is for the caller to judge, from the numbers.
 //!
@@ -34,6 +37,8 @@ const MAX_PAYLOAD_BYTES: usize = 64 * 1024 * 1024;
 const BASE_FRAME_BYTES: usize = 1024 * 1024;
 /// Changes that a journal holds before it is begun anew with a base: this many bytes, and more than its base.
 const LONG_BYTES: u64 = 16 * 1024 * 1024;
+/// The block of zeros that the file grows by.
+const AHEAD_BYTES: u64 = 1024 * 1024;
 const GONE: u32 = u32::MAX;
 
 const BASE: u8 = 1;
@@ -71,15 +76,20 @@ pub(super) struct Found {
     pub(super) end: u64,
     /// Bytes before `end` that are no frame.
     pub(super) damaged: u64,
-    /// Bytes after `end`: a write that was cut short, or damage.
+    /// Bytes after `end` up to the last that is not zero: a write that was cut short, or damage.
     pub(super) tail: u64,
+    /// The file's length.
+    pub(super) size: u64,
 }
 
 /// A journal open for appending.
 pub(super) struct Journal {
     file: File,
     base_bytes: u64,
+    /// Where the last frame ends.
     length: u64,
+    /// Where the zeros after it end.
+    size: u64,
 }
 
 impl Journal {
@@ -93,24 +103,23 @@ impl Journal {
         state: impl Iterator<Item = io::Result<(Vec<u8>, Vec<u8>)>>,
     ) -> Result<Self, Append> {
         let beside = path.with_extension("new");
-        let (mut file, length) = write_base(&beside, generation, number, digest, state)
+        let (file, length) = write_base(&beside, generation, number, digest, state)
             .and_then(|length| Ok((File::options().write(true).open(&beside)?, length)))
             .map_err(Append::Refused)?;
-        file.seek(SeekFrom::Start(length)).map_err(Append::Refused)?;
         fs::rename(&beside, path).map_err(Append::Refused)?;
         sync_parent(path).map_err(Append::Unsure)?;
-        Ok(Self { file, base_bytes: length, length })
+        Ok(Self { file, base_bytes: length, length, size: length })
     }
 
     /// Opens the journal at `path` to append behind `found`, cutting off what stands after it.
     pub(super) fn open(path: &Path, found: &Found, base_bytes: u64) -> io::Result<Self> {
-        let mut file = File::options().write(true).open(path)?;
+        let file = File::options().write(true).open(path)?;
+        let mut journal = Self { file, base_bytes, length: found.end, size: found.size };
         if found.tail > 0 {
-            file.set_len(found.end)?;
-            file.sync_all()?;
+            journal.cut()?;
+            journal.file.sync_all()?;
         }
-        file.seek(SeekFrom::Start(found.end))?;
-        Ok(Self { file, base_bytes, length: found.end })
+        Ok(journal)
     }
 
     /// Appends a change, durably. An error leaves the file as it was, or says so by [`Append::Unsure`].
@@ -121,10 +130,8 @@ impl Journal {
         }
         let mut bytes = frame_head(CHANGE, number, digest, &payload).map_err(Append::Refused)?.to_vec();
         bytes.append(&mut payload);
-        if let Err(error) = self.file.write_all(&bytes) {
-            let undone =
-                self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::Start(self.length)));
-            return Err(if undone.is_ok() { Append::Refused(error) } else { Append::Unsure(error) });
+        if let Err(error) = self.write(&bytes) {
+            return Err(if self.cut().is_ok() { Append::Refused(error) } else { Append::Unsure(error) });
         }
         // After a sync that failed nobody knows what the disk holds.
         self.file.sync_data().map_err(Append::Unsure)?;
@@ -132,9 +139,28 @@ impl Journal {
         Ok(())
     }
 
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let end = self.length + bytes.len() as u64;
+        if end > self.size {
+            let size = end.next_multiple_of(AHEAD_BYTES);
+            self.file.seek(SeekFrom::Start(self.size))?;
+            io::copy(&mut io::repeat(0).take(size - self.size), &mut self.file)?;
+            self.size = size;
+        }
+        self.file.seek(SeekFrom::Start(self.length))?;
+        self.file.write_all(bytes)
+    }
+
+    /// Cuts off everything after the last frame.
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.length)?;
+        self.size = self.length;
+        Ok(())
+    }
+
     /// Bytes of the file.
     pub(super) fn bytes(&self) -> u64 {
-        self.length
+        self.size
     }
 
     /// Whether it is time to begin it anew.
@@ -184,7 +210,8 @@ pub(super) fn read(path: &Path, frame: &mut dyn FnMut(Frame, u64)) -> io::Result
             None => at = next_magic(&mut input, at + 1, size)?,
         }
     }
-    Ok(Some(Found { generation, end, damaged, tail: size - end }))
+    let tail = used(&mut input, end)?;
+    Ok(Some(Found { generation, end, damaged, tail, size }))
 }
 
 /// A new file with this state; its length.
@@ -325,6 +352,23 @@ fn take<'a>(payload: &mut &'a [u8], fits: impl Fn(u32) -> bool) -> Option<&'a [u
     let (bytes, rest) = fits(length).then(|| rest.split_at_checked(length as usize)).flatten()?;
     *payload = rest;
     Some(bytes)
+}
+
+/// How many bytes from `from` on there are, without the zeros at the end.
+fn used(input: &mut (impl Read + Seek), from: u64) -> io::Result<u64> {
+    input.seek(SeekFrom::Start(from))?;
+    let (mut at, mut used) = (0, 0);
+    let mut block = [0; 8192];
+    loop {
+        let count = input.read(&mut block)?;
+        if count == 0 {
+            return Ok(used);
+        }
+        if let Some(last) = block[..count].iter().rposition(|byte| *byte != 0) {
+            used = at + last as u64 + 1;
+        }
+        at += count as u64;
+    }
 }
 
 /// Where the next frame may begin, at `from` or later; `size` where none does.
