@@ -234,11 +234,16 @@ pub(crate) struct Search {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  keepsake list\n  keepsake list --turns")]
+#[command(
+    after_help = "Examples:\n  keepsake list\n  keepsake list --turns\n  keepsake list --as-of 2024-03-02T10:15"
+)]
 pub(crate) struct List {
     /// The turns as well, with what became of each
     #[arg(long)]
     pub(crate) turns: bool,
+    /// The memories as they were recorded up to this moment (UTC), not as they are now
+    #[arg(long, value_name = "TIME")]
+    pub(crate) as_of: Option<Timestamp>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -42,7 +42,10 @@ pub(crate) fn search(args: &Search, global: &Global, around: &Surroundings) -> R
 /// The memories that hold, and the turns where they are wanted.
 pub(crate) fn list(args: &List, global: &Global, around: &Surroundings) -> Result<(), Failure> {
     let opened = open::open_existing(global, around, Needs::Nothing)?;
-    let memories = opened.engine.memories(&global.space)?;
+    let memories = match args.as_of {
+        Some(moment) => opened.engine.memories_as_of(&global.space, moment)?,
+        None => opened.engine.memories(&global.space)?,
+    };
     let turns = if args.turns { Some(turns(&opened, &global.space)?) } else { None };
     if global.json {
         let body = ListBody {

@@ -6,13 +6,14 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use keepsake_core::bank::{Bank, FailReason, MemoryBank, SledBank, Step, TurnOutcome};
 use keepsake_core::config::{Config, Distil};
 use keepsake_core::decision::{Applied, Guard, Operation};
-use keepsake_core::testing::{Failing, FaultyBank, Reply, ScriptedModel};
+use keepsake_core::testing::{Failing, FaultyBank, LetterEmbedder, Reply, ScriptedModel};
 use keepsake_core::types::{
-    Cancel, MemoryId, MemoryState, NewTurn, Origin, Question, SpaceId, TurnId, UnitId,
+    Cancel, MemoryId, MemoryState, NewTurn, Origin, Question, SpaceId, Timestamp, TurnId, UnitId,
 };
 use keepsake_core::{Answer, AskError, Budget, Ended, Engine, ProcessError, RememberError, Setup};
 use keepsake_tests::{engine, said, setup};
@@ -227,6 +228,43 @@ fn a_commit_that_failed_after_it_took_effect_is_found_in_the_bank() {
         found.iter().any(|found| matches!(found.hit.unit, UnitId::Memory(_))),
         "the index follows the bank"
     );
+}
+
+#[test]
+fn the_bank_can_be_read_as_it_was() {
+    let clock = Arc::new(AtomicI64::new(100));
+    let model = ScriptedModel::new([
+        "- Tom likes tea.",
+        "ADD",
+        "- Tom lives in Leeds.",
+        "ADD",
+        "- Tom lives in York now.",
+        "UPDATE 1: Tom lives in York now.",
+        "- Tom no longer likes tea.",
+        "DELETE 1",
+    ]);
+    let now = clock.clone();
+    let setup = Setup::new(move || Timestamp::from_seconds(now.load(Ordering::Relaxed)))
+        .with_model(Arc::new(model))
+        .with_embedder(Arc::new(LetterEmbedder));
+    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup);
+    let said_then = ["I like tea.", "I live in Leeds.", "I live in York now.", "I no longer like tea."];
+    for text in said_then {
+        remember(&engine, said("Tom", text));
+        clock.fetch_add(100, Ordering::Relaxed);
+    }
+    let as_of = |seconds| -> Vec<String> {
+        let then = engine.memories_as_of(&SpaceId::default(), Timestamp::from_seconds(seconds)).unwrap();
+        then.into_iter().map(|memory| memory.text).collect()
+    };
+    assert!(as_of(99).is_empty());
+    assert_eq!(as_of(100), ["Tom likes tea."]);
+    assert_eq!(as_of(299), ["Tom likes tea.", "Tom lives in Leeds."]);
+    assert_eq!(as_of(300), ["Tom likes tea.", "Tom lives in York now."]);
+    let then = engine.memories_as_of(&SpaceId::default(), Timestamp::from_seconds(299)).unwrap();
+    assert!(then.iter().all(|memory| memory.state == MemoryState::Current));
+    assert_eq!(as_of(400), texts(&engine));
+    assert_eq!(texts(&engine), ["Tom lives in York now."]);
 }
 
 #[test]

@@ -314,6 +314,19 @@ impl Engine {
         Ok(memories)
     }
 
+    /// The memories that the bank held at a moment of record time (the host's clock when they were written), by
+    /// id, as they then were. What was forgotten since is not among them.
+    pub fn memories_as_of(&self, space: &SpaceId, recorded: Timestamp) -> Result<Vec<Memory>, BankError> {
+        let mut then = Vec::new();
+        for newest in self.0.bank.memories(space)? {
+            let versions = self.0.bank.history(newest.id)?;
+            let version = versions.into_iter().rev().find(|version| version.recorded <= recorded);
+            let held = version.filter(|version| version.state != MemoryState::Retired);
+            then.extend(held.map(|version| Memory { state: MemoryState::Current, ..version }));
+        }
+        Ok(then)
+    }
+
     /// The newest version of a memory, also of a retired one.
     pub fn memory(&self, id: MemoryId) -> Result<Option<Memory>, BankError> {
         self.0.bank.memory(id)
