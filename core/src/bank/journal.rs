@@ -60,11 +60,32 @@ pub(super) struct Frame {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Part {
     /// Some of the state at the file's beginning.
-    Base(Vec<Entry>),
+    Base(Payload),
     /// The base is whole; its digest.
     End(Digest),
     /// A change, and the digest of the state after it.
-    Change(Vec<Entry>, Digest),
+    Change(Payload, Digest),
+}
+
+/// Entries as they stand in a frame; all can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Payload(Vec<u8>);
+
+impl Payload {
+    /// `None` where the bytes are no entries.
+    fn of(bytes: Vec<u8>) -> Option<Self> {
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            next_entry(&mut rest)?;
+        }
+        Some(Self(bytes))
+    }
+
+    pub(super) fn entries(&self) -> Vec<Entry> {
+        let mut rest = self.0.as_slice();
+        let owned = |(key, value): (&[u8], Option<&[u8]>)| (key.to_vec(), value.map(<[u8]>::to_vec));
+        std::iter::from_fn(|| next_entry(&mut rest)).map(owned).collect()
+    }
 }
 
 /// What reading a journal found beside its frames.
@@ -298,13 +319,13 @@ fn read_frame(input: &mut impl Read, room: u64) -> io::Result<Option<(Frame, u64
     if checksum(&head, &payload).to_le_bytes() != head[32..] {
         return Ok(None);
     }
-    Ok(frame_of(&head, &payload).map(|frame| (frame, bytes)))
+    Ok(frame_of(&head, payload).map(|frame| (frame, bytes)))
 }
 
-fn frame_of(head: &[u8; FRAME_HEAD_BYTES], payload: &[u8]) -> Option<Frame> {
+fn frame_of(head: &[u8; FRAME_HEAD_BYTES], payload: Vec<u8>) -> Option<Frame> {
     let number = u64::from_le_bytes(head[8..16].try_into().ok()?);
     let digest = Digest::from_bytes(head[16..32].try_into().ok()?);
-    let entries = entries(payload)?;
+    let entries = Payload::of(payload)?;
     let part = match head[2] {
         BASE => Part::Base(entries),
         END => Part::End(digest),
@@ -330,27 +351,22 @@ fn put(payload: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) -> io::Result<()
     Ok(())
 }
 
-fn entries(mut payload: &[u8]) -> Option<Vec<Entry>> {
-    let mut entries = Vec::new();
-    while !payload.is_empty() {
-        let key = take(&mut payload, |_| true)?.to_vec();
-        let gone = payload.first_chunk().is_some_and(|length| u32::from_le_bytes(*length) == GONE);
-        let value = if gone {
-            payload = &payload[4..];
-            None
-        } else {
-            Some(take(&mut payload, |length| length != GONE)?.to_vec())
-        };
-        entries.push((key, value));
+/// Takes the first entry off; `None` where there is none or it cannot be read.
+fn next_entry<'a>(rest: &mut &'a [u8]) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    let key = take(rest)?;
+    match rest.split_first_chunk() {
+        Some((length, after)) if u32::from_le_bytes(*length) == GONE => {
+            *rest = after;
+            Some((key, None))
+        }
+        _ => Some((key, Some(take(rest)?))),
     }
-    Some(entries)
 }
 
-fn take<'a>(payload: &mut &'a [u8], fits: impl Fn(u32) -> bool) -> Option<&'a [u8]> {
-    let (length, rest) = payload.split_first_chunk()?;
-    let length = u32::from_le_bytes(*length);
-    let (bytes, rest) = fits(length).then(|| rest.split_at_checked(length as usize)).flatten()?;
-    *payload = rest;
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, after) = rest.split_first_chunk()?;
+    let (bytes, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+    *rest = after;
     Some(bytes)
 }
 
@@ -396,5 +412,38 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn entries_read_back_and_no_bytes_panic(
+            entries in prop::collection::vec(
+                (prop::collection::vec(any::<u8>(), 0..20), prop::option::of(prop::collection::vec(any::<u8>(), 0..20))),
+                0..8,
+            ),
+            noise in prop::collection::vec(any::<u8>(), 0..200),
+            cut in any::<prop::sample::Index>(),
+        ) {
+            let mut bytes = Vec::new();
+            for (key, value) in &entries {
+                put(&mut bytes, key, value.as_deref()).unwrap();
+            }
+            prop_assert_eq!(Payload::of(bytes.clone()).unwrap().entries(), entries);
+            bytes.truncate(cut.index(bytes.len() + 1));
+            drop(Payload::of(bytes));
+            drop(Payload::of(noise.clone()));
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("JOURNAL");
+            fs::write(&file, [&head(1)[..], FRAME_MAGIC, &noise].concat()).unwrap();
+            let found = read(&file, &mut |_, _| {}).unwrap();
+            prop_assert_eq!(found.unwrap().generation, 1);
+        }
     }
 }

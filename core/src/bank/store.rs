@@ -66,6 +66,9 @@ const BATCH_ENTRIES: usize = 1000;
 /// sled gives its file lock back on a thread of its own after the last handle is dropped. Having the
 /// folder's `LOCK` we know that nobody else holds it, and wait this long (a guess) for that thread.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
+/// How long a bank that is open elsewhere is waited for. A guess: a killed process with a model in memory was seen
+/// to hold its lock for some ten milliseconds.
+const KILLED_WAIT: Duration = Duration::from_millis(500);
 const LOCK_POLL: Duration = Duration::from_millis(5);
 
 /// Where sled keeps its own number and digest. No other key is this one or begins with 0.
@@ -542,12 +545,16 @@ fn catch_up(folder: &Path, db: &Db, state: State, outline: &Outline) -> Result<(
     let (mut now, mut outcome) = (state, Ok(()));
     let path = folder.join(JOURNAL_FILE);
     journal::read(&path, &mut |frame, _| {
-        if let Part::Change(entries, digest) = frame.part
+        if let Part::Change(payload, digest) = frame.part
             && outcome.is_ok()
             && frame.number > now.number
         {
             let next = State { number: now.number + 1, digest, ..now };
-            outcome = if frame.number == next.number { apply(db, &entries, &next) } else { Err(lost(now)) };
+            outcome = if frame.number == next.number {
+                apply(db, &payload.entries(), &next)
+            } else {
+                Err(lost(now))
+            };
             now = next;
         }
     })
@@ -578,10 +585,10 @@ fn rebuild(folder: &Path, outline: &Outline) -> Result<(Db, Writer), BankError> 
     let db = open_sled(folder, &path)?;
     let mut filler = Some(Ok(Filler::new(&db)));
     journal::read(&folder.join(JOURNAL_FILE), &mut |frame, _| {
-        let (Part::Base(entries) | Part::Change(entries, _)) = frame.part else { return };
+        let (Part::Base(payload) | Part::Change(payload, _)) = frame.part else { return };
         filler = filler.take().map(|filled| {
             filled.and_then(|filler: Filler<'_>| {
-                entries.into_iter().try_fold(filler, |filler, (key, value)| filler.put(key, value))
+                payload.entries().into_iter().try_fold(filler, |filler, (key, value)| filler.put(key, value))
             })
         });
     })
@@ -709,14 +716,20 @@ fn refuse_foreign(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// A killed process gives its lock back only when the system has cleared it away: that long is waited.
 fn lock(path: &Path) -> Result<File, BankError> {
     let failed = |source| open_error(path, source);
     let mut options = File::options();
     let file = options.create(true).truncate(false).write(true).open(path.join(LOCK_FILE)).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(BankError::Locked { path: path.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
+    let mut waited = Duration::ZERO;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if waited < KILLED_WAIT => thread::sleep(LOCK_POLL),
+            Err(TryLockError::WouldBlock) => return Err(BankError::Locked { path: path.to_owned() }),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+        }
+        waited += LOCK_POLL;
     }
 }
 
