@@ -6,7 +6,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use keepsake_core::types::{InvalidInput, Origin, SpaceId, Timestamp, UnitId};
 
 const EXAMPLES: &str = "\
@@ -31,6 +32,16 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+impl Args {
+    /// Reads the command line; what is wrong with it ends the program.
+    pub(crate) fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut args = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        args.global.bank_given = matches.value_source("bank") == Some(ValueSource::CommandLine);
+        args
+    }
+}
+
 /// Options of every command.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Options of every command")]
@@ -38,6 +49,9 @@ pub(crate) struct Global {
     /// The bank's folder [default: keepsake/bank in the user's data folder]
     #[arg(long, global = true, env = "KEEPSAKE_BANK", value_name = "DIR")]
     pub(crate) bank: Option<PathBuf>,
+    /// Whether the folder stands on the command line, not in the environment.
+    #[arg(skip)]
+    pub(crate) bank_given: bool,
     /// A file with the bank's key, 32 random bytes: a new bank is then sealed. Without the key nobody can read it
     #[arg(long, global = true, env = "KEEPSAKE_KEY_FILE", value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,
@@ -309,8 +323,6 @@ fn unit(text: &str) -> Result<UnitId, InvalidInput> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]

@@ -40,9 +40,10 @@ pub(crate) fn run(args: &Demo, global: &Global, around: &Surroundings) -> Result
     let (turns, questions) = script(args.turns.unwrap_or(usize::MAX), &global.space)?;
     let temporary = tempfile::tempdir()
         .map_err(|error| Failure::other(format!("no temporary folder for the demo's bank: {error}")))?;
-    let opened = match &global.bank {
-        Some(_) => open::open(global, around, Needs::Models)?,
-        None => open::open_in(bank_in(&temporary), global, around, Needs::Models)?,
+    let opened = if global.bank_given {
+        open::open(global, around, Needs::Models)?
+    } else {
+        open::open_in(bank_in(&temporary), global, around, Needs::Models)?
     };
     let cancel = interrupt::on_signal()?;
     let mut body = DemoBody {

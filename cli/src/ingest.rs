@@ -10,6 +10,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
+use keepsake_core::AppendError;
+use keepsake_core::bank::BankError;
 use keepsake_core::model::Usage;
 use keepsake_core::types::{Cancel, NewTurn, SpaceId};
 
@@ -48,12 +50,10 @@ fn read(path: &Path, format: Option<Format>, space: &SpaceId) -> Result<Vec<NewT
     let nothing_stored = |what: &dyn std::fmt::Display| {
         Failure::other(format!("{shown}: {}; nothing was stored", output::harmless(&what.to_string())))
     };
+    let source = path.file_stem().unwrap_or_default().to_string_lossy();
     let turns = match format.unwrap_or_else(|| format_of(text)) {
-        Format::Locomo => locomo::read(text, space).map_err(|error| nothing_stored(&error))?,
-        Format::Jsonl => {
-            let source = path.file_stem().unwrap_or_default().to_string_lossy();
-            jsonl::read(text, &source, space).map_err(|error| nothing_stored(&error))?
-        }
+        Format::Locomo => locomo::read(text, &source, space).map_err(|error| nothing_stored(&error))?,
+        Format::Jsonl => jsonl::read(text, &source, space).map_err(|error| nothing_stored(&error))?,
     };
     if turns.is_empty() { Err(nothing_stored(&"it has no turns")) } else { Ok(turns) }
 }
@@ -90,11 +90,20 @@ fn store(
         seconds: 0.0,
         usage: Usage::default(),
     };
-    for turn in turns {
+    for (number, turn) in turns.into_iter().enumerate() {
         if cancel.is_cancelled() {
             return Err(work::stopped(opened.bank.as_ref())?);
         }
-        if opened.engine.append(turn)?.new { body.stored += 1 } else { body.known += 1 }
+        let appended = opened.engine.append(turn).map_err(|error| match error {
+            AppendError::Bank(BankError::ReferenceTaken { turn }) => Failure::other(format!(
+                "turn {} of the file is kept already as {turn}, with other words, speaker, time or session: \
+                 `keepsake forget {turn}` and ingest again, or give the turn another id. \
+                 The {number} turns before it are stored",
+                number + 1
+            )),
+            error => error.into(),
+        })?;
+        if appended.new { body.stored += 1 } else { body.known += 1 }
     }
     Ok(body)
 }

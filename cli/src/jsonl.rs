@@ -17,6 +17,8 @@ pub(crate) enum JsonlError {
     Json { line: usize, what: String },
     #[error("line {line}: {source}")]
     Turn { line: usize, source: InvalidInput },
+    #[error("line {line} has the id of line {first}: give it another")]
+    Twice { line: usize, first: usize },
 }
 
 #[derive(Deserialize)]
@@ -42,10 +44,16 @@ struct Line {
 pub(crate) fn read(text: &str, source: &str, space: &SpaceId) -> Result<Vec<NewTurn>, JsonlError> {
     let mut turns = Vec::new();
     let mut seen: HashMap<String, u32> = HashMap::new();
+    let mut ids: HashMap<String, usize> = HashMap::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let number = number + 1;
         let read: Line = serde_json::from_str(line)
             .map_err(|error| JsonlError::Json { line: number, what: json_fault(&error) })?;
+        if let Some(id) = &read.id
+            && let Some(first) = ids.insert(id.clone(), number)
+        {
+            return Err(JsonlError::Twice { line: number, first });
+        }
         let id = read.id.clone().unwrap_or_else(|| by_content(line, &mut seen));
         let turn = new_turn(&read, &format!("{source}/{id}"), space)
             .map_err(|source| JsonlError::Turn { line: number, source })?;
@@ -124,5 +132,8 @@ mod tests {
             let error = read_one(&format!("{good}\n{bad}\n")).unwrap_err().to_string();
             assert!(error.starts_with(what), "{error}");
         }
+        let with_id = good.replace('{', r#"{"id":"D1","#);
+        let error = read_one(&format!("{with_id}\n{good}\n{with_id}\n")).unwrap_err().to_string();
+        assert_eq!(error, "line 3 has the id of line 1: give it another");
     }
 }

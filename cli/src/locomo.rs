@@ -2,9 +2,12 @@
 //!
 //! Traps of the real files that are handled: dates for sessions that have no turns, images that are there
 //! only as captions, and questions of every JSON type, which are not looked at. A turn has the time of its
-//! session; its reference is `sample/dia_id`, so that a file can be read in twice without doubling.
+//! session; its reference is `sample/dia_id`, so that a file can be read in twice without doubling. A conversation
+//! without a `sample_id` is named after the file.
 //!
 //! Rooms it touches: output.
+
+use std::collections::HashSet;
 
 use jiff::civil::DateTime;
 use keepsake_core::types::{InvalidInput, NewTurn, SpaceId, Timestamp};
@@ -26,6 +29,10 @@ pub(crate) enum LocomoError {
     Date { sample: String, key: String },
     #[error("conversation {sample}, turn {dia_id}: {source}")]
     Turn { sample: String, dia_id: String, source: InvalidInput },
+    #[error(
+        "conversation {sample} has two turns {dia_id}: give each its own `dia_id`, and each conversation its own `sample_id`"
+    )]
+    Twice { sample: String, dia_id: String },
 }
 
 #[derive(Deserialize)]
@@ -47,18 +54,18 @@ struct LocomoTurn {
 }
 
 /// The turns of all conversations in a file, a list of them or one alone, in order.
-pub(crate) fn read(text: &str, space: &SpaceId) -> Result<Vec<NewTurn>, LocomoError> {
+pub(crate) fn read(text: &str, source: &str, space: &SpaceId) -> Result<Vec<NewTurn>, LocomoError> {
     let not_locomo = |error: serde_json::Error| LocomoError::NotLocomo(json_fault(&error));
     let samples: Vec<Sample> = match serde_json::from_str(text).map_err(not_locomo)? {
         one @ Value::Object(_) => serde_json::from_value(one).map(|one| vec![one]),
         many => serde_json::from_value(many),
     }
     .map_err(not_locomo)?;
-    let mut turns = Vec::new();
+    let (mut turns, mut ids) = (Vec::new(), HashSet::new());
     for (number, sample) in samples.iter().enumerate() {
-        let name = sample.sample_id.clone().unwrap_or_else(|| format!("conversation-{}", number + 1));
+        let name = sample.sample_id.clone().unwrap_or_else(|| format!("{source}-{}", number + 1));
         for session in sessions(&sample.conversation) {
-            turns.extend(read_session(&name, &sample.conversation, session, space)?);
+            turns.extend(read_session(&name, &sample.conversation, session, space, &mut ids)?);
         }
     }
     Ok(turns)
@@ -77,6 +84,7 @@ fn read_session(
     conversation: &Map<String, Value>,
     number: u32,
     space: &SpaceId,
+    ids: &mut HashSet<(String, String)>,
 ) -> Result<Vec<NewTurn>, LocomoError> {
     let key = format!("session_{number}");
     let turns: Vec<LocomoTurn> = Vec::deserialize(&conversation[&key]).map_err(|error| {
@@ -94,6 +102,9 @@ fn read_session(
     turns
         .into_iter()
         .map(|turn| {
+            if !ids.insert((sample.to_owned(), turn.dia_id.clone())) {
+                return Err(LocomoError::Twice { sample: sample.to_owned(), dia_id: turn.dia_id });
+            }
             new_turn(sample, &session, &turn, time, space).map_err(|source| LocomoError::Turn {
                 sample: sample.to_owned(),
                 dia_id: turn.dia_id,
@@ -155,7 +166,7 @@ mod tests {
             let new = NewTurn::new("Ana", text, at(time)).unwrap();
             new.in_session(session).unwrap().with_reference(id).unwrap()
         };
-        let turns = read(&file.to_string(), &SpaceId::default()).unwrap();
+        let turns = read(&file.to_string(), "f", &SpaceId::default()).unwrap();
         let caption = new("s/2", "s/D2:2", "", "2023-05-08T13:56").with_image("a cat").unwrap();
         let expected = vec![
             new("s/2", "s/D2:1", "two", "2023-05-08T13:56"),
@@ -163,12 +174,12 @@ mod tests {
             new("s/10", "s/D10:1", "ten", "2024-01-01"),
         ];
         assert_eq!(turns, expected);
-        assert_eq!(read(&file[0].to_string(), &SpaceId::default()).unwrap(), expected);
+        assert_eq!(read(&file[0].to_string(), "f", &SpaceId::default()).unwrap(), expected);
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        let says = |file: Value| read(&file.to_string(), &SpaceId::default()).unwrap_err().to_string();
+        let says = |file: Value| read(&file.to_string(), "f", &SpaceId::default()).unwrap_err().to_string();
         assert!(says(json!({"a": 1})).contains("conversation"));
         assert!(
             says(json!({"conversation": {"session_1": [turn("D1:1", "x")]}})).contains("session_1_date_time")
@@ -177,5 +188,8 @@ mod tests {
         let dated = |turns: Value| json!({"conversation": {"session_1": turns, "session_1_date_time": date}});
         assert!(says(dated(json!([{"speaker": "Ana", "text": "x"}]))).contains("dia_id"));
         assert!(says(dated(json!([turn("D1:9", " ")]))).contains("D1:9"));
+        assert!(
+            says(dated(json!([turn("D1:1", "x"), turn("D1:1", "y")]))).contains("f-1 has two turns D1:1")
+        );
     }
 }

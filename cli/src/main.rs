@@ -28,15 +28,13 @@ use std::env;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::args::{Args, Command};
 use crate::exit::{Exit, Failure};
 use crate::models::Environment;
 use crate::open::Surroundings;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::read();
     start_log(args.global.verbose);
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,

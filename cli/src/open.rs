@@ -64,15 +64,21 @@ pub(crate) fn open(global: &Global, around: &Surroundings, needs: Needs) -> Resu
 
 /// Opens a bank that is there already: reading makes none.
 pub(crate) fn open_existing(global: &Global, around: &Surroundings, needs: Needs) -> Result<Opened, Failure> {
+    let folder = existing_folder(global, around)?;
+    open_in(folder, global, around, needs)
+}
+
+/// Where the bank is that must be there already.
+pub(crate) fn existing_folder(global: &Global, around: &Surroundings) -> Result<PathBuf, Failure> {
     let folder = bank_folder(global, around)?;
-    if !folder.exists() {
+    if !SledBank::is_there(&folder) {
         let what = format!(
             "there is no bank at {}: give another --bank, or remember something first",
             folder.display()
         );
         return Err(Failure::new(Exit::Bank, what));
     }
-    open_in(folder, global, around, needs)
+    Ok(folder)
 }
 
 /// Opens the bank in `folder`.
@@ -136,7 +142,7 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Where the bank is.
-pub(crate) fn bank_folder(global: &Global, around: &Surroundings) -> Result<PathBuf, Failure> {
+fn bank_folder(global: &Global, around: &Surroundings) -> Result<PathBuf, Failure> {
     global.bank.clone().or_else(|| default_bank(around)).ok_or_else(|| {
         Failure::new(Exit::Bank, "there is no home folder to keep a bank in: give a folder with --bank")
     })

@@ -294,6 +294,12 @@ pub(crate) struct CompactBody {
     pub(crate) bytes: u64,
 }
 
+/// `keepsake.rekey/1`
+#[derive(Serialize)]
+pub(crate) struct RekeyBody {
+    pub(crate) bank: String,
+}
+
 /// `keepsake.stats/1`
 #[derive(Serialize)]
 pub(crate) struct StatsBody {

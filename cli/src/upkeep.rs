@@ -5,7 +5,7 @@
 use crate::args::{Global, Rekey};
 use crate::exit::{Exit, Failure};
 use crate::open::{Needs, Surroundings};
-use crate::shapes::{CompactBody, Document, VerifyBody};
+use crate::shapes::{CompactBody, Document, RekeyBody, VerifyBody};
 use crate::{open, output};
 
 /// Checks everything on disk.
@@ -29,9 +29,13 @@ pub(crate) fn rekey(args: &Rekey, global: &Global, around: &Surroundings) -> Res
         return Err(Failure::new(Exit::Usage, "give the key that the bank has now with --key-file"));
     };
     let (old, new) = (open::read_key(old)?, open::read_key(&args.new_key_file)?);
-    let folder = open::bank_folder(global, around)?;
+    let folder = open::existing_folder(global, around)?;
     open::open_bank(&folder, Some(&old))?.rekey(&old, &new)?;
-    output::line(&format!("The bank at {} opens with the new key only.", folder.display()))
+    let body = RekeyBody { bank: folder.display().to_string() };
+    if global.json {
+        return output::json(&Document::new("keepsake.rekey/1", body));
+    }
+    output::line(&format!("The bank at {} opens with the new key only.", body.bank))
 }
 
 /// Writes the files anew.

@@ -68,7 +68,7 @@ fn why(guard: Guard, applied: &Applied) -> String {
             Some(id) => format!("already known as {id}"),
             None => "already known".to_owned(),
         },
-        Guard::Merged => "merged: the update would have dropped names, numbers or dates".to_owned(),
+        Guard::Merged => "merged: the update would have dropped what still holds".to_owned(),
         Guard::KeptBeside => format!("kept beside: the {decided} would have lost what still holds"),
         Guard::NotKnown => "kept: no memory says this".to_owned(),
         Guard::OtherSubject => format!("kept beside: the {decided} was of a memory about somebody else"),
@@ -76,6 +76,8 @@ fn why(guard: Guard, applied: &Applied) -> String {
         Guard::NotContradicted => {
             format!("kept both: nothing contradicts what the {decided} would have retired")
         }
+        Guard::Earlier => "kept both: it was said before what the memory says".to_owned(),
+        Guard::Vouched => "now in the user's own words".to_owned(),
         Guard::Untrusted => "kept both: its origin may not change what the user stated".to_owned(),
         other => name(other),
     }
@@ -109,7 +111,7 @@ mod tests {
         );
         assert!(
             line(applied(Operation::Update, Some(Guard::Merged)))
-                .ends_with("(merged: the update would have dropped names, numbers or dates)")
+                .ends_with("(merged: the update would have dropped what still holds)")
         );
         let noop = line(applied(Operation::Noop, Some(Guard::AlreadyKnown)));
         assert_eq!(noop, "NOOP Maria has a second dog named Scout. (already known as m3)");

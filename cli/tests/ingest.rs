@@ -55,6 +55,20 @@ fn a_jsonl_file_is_stored_with_every_key() {
 }
 
 #[test]
+fn a_line_that_was_changed_since_is_named_and_not_passed_over() {
+    let home = Home::new();
+    let before = home.file("turns.jsonl", format!("{}\n", line("a", "Tom", "Nice.")));
+    home.json(&["ingest", &before, "--keep-only"]);
+    let lines = [line("b", "Tom", "New."), line("a", "Tom", "Awful."), line("c", "Tom", "Last.")];
+    let after = home.file("turns.jsonl", lines.join("\n"));
+    home.run(&["ingest", &after, "--keep-only"]).failed(1, &["turn 2 of the file", "t1", "forget t1"]);
+    assert_eq!(home.turns().len(), 2);
+    home.run(&["forget", "t1"]);
+    home.json(&["ingest", &after, "--keep-only"]);
+    assert_eq!(home.turns().len(), 3);
+}
+
+#[test]
 fn a_bad_line_is_named_and_nothing_of_the_file_is_stored() {
     let home = Home::new();
     home.run(&["remember", "before", "--speaker", "M", "--keep-only"]);
@@ -66,7 +80,7 @@ fn a_bad_line_is_named_and_nothing_of_the_file_is_stored() {
         (r#"{"time":"2024-03-02","speaker":"M","text":"   "}"#, "empty"),
         (r#"{"time":"2024-03-02","speaker":"M\nN","text":"x"}"#, "control character"),
     ] {
-        let file = home.file("bad.jsonl", format!("{good}\n{good}\n{bad}\n"));
+        let file = home.file("bad.jsonl", format!("{good}\n\n{bad}\n"));
         let ran = home.run(&["ingest", &file, "--keep-only"]);
         ran.failed(1, &["line 3", what, "nothing was stored", "bad.jsonl"]);
         assert!(!ran.notes.contains("secret"), "no text of a turn in an error: {ran:?}");

@@ -163,13 +163,38 @@ fn a_sealed_bank_opens_with_its_key_only_and_holds_no_words() {
     home.run(&["list", "--key-file", &other]).failed(4, &["another key"]);
     home.run(&["list", "--key-file", &home.file("short", "x")]).failed(4, &["1 bytes", "32"]);
     home.run(&["rekey", "--new-key-file", &other]).failed(2, &["--key-file"]);
-    assert_eq!(home.run(&["rekey", "--key-file", &key, "--new-key-file", &other]).code, 0);
+    let rekeyed = home.json(&["rekey", "--key-file", &key, "--new-key-file", &other]);
+    assert_eq!(rekeyed["bank"], home.bank().display().to_string());
     home.run(&["list", "--key-file", &key]).failed(4, &["another key"]);
     assert_eq!(turns(&other), 1);
 
     let plain = Home::new();
     plain.run(&["remember", "hi", "--speaker", "M", "--keep-only"]);
     plain.run(&["list", "--key-file", &key]).failed(4, &["not sealed"]);
+}
+
+#[test]
+fn what_needs_a_bank_makes_none() {
+    let home = Home::new();
+    let key = home.file("key", [1; 32]);
+    home.run(&["rekey", "--key-file", &key, "--new-key-file", &key]).failed(4, &["no bank"]);
+    home.run(&["stats"]).failed(4, &["no bank"]);
+    assert!(!home.bank().exists());
+    fs::create_dir_all(home.bank()).unwrap();
+    for command in ["verify", "compact", "list"] {
+        home.run(&[command]).failed(4, &["no bank"]);
+    }
+    assert_eq!(fs::read_dir(home.bank()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_demo_leaves_the_bank_of_the_environment_alone() {
+    let home = Home::new();
+    home.run(&["demo"]).failed(3, &["models pull"]);
+    assert!(!home.bank().exists());
+    let given = home.path("given");
+    home.run(&["demo", "--bank", given.to_str().unwrap()]).failed(3, &["models pull"]);
+    assert!(given.exists(), "a folder on the command line is used");
 }
 
 #[test]

@@ -104,6 +104,14 @@ impl Ratified {
     pub fn ruling(&self) -> &Ruling {
         &self.0
     }
+
+    /// The memory that is to be changed or retired.
+    pub fn names(&self) -> Option<&Memory> {
+        match &self.0 {
+            Ruling::Update { old, .. } | Ruling::Delete { old } => Some(old),
+            Ruling::Add | Ruling::Noop => None,
+        }
+    }
 }
 
 /// The content of a [`Ratified`] decision: labels have become memories.
@@ -158,7 +166,7 @@ pub enum Guard {
     AlreadyKnown,
     /// No memory that was shown says this, although the model found that one does: it was kept.
     NotKnown,
-    /// The new text dropped names, numbers or dates that still hold: both texts were joined.
+    /// The new text dropped something that still holds: both texts were joined.
     Merged,
     /// Joining would have made an overlong or muddled memory: the fact was kept as a memory of its own.
     KeptBeside,
@@ -171,6 +179,10 @@ pub enum Guard {
     NotContradicted,
     /// The fact's origin may not touch what the user stated: both were kept.
     Untrusted,
+    /// The fact was said before what the memory was taken from, so that it cannot contradict it: both were kept.
+    Earlier,
+    /// What only a less trusted origin had said is now said by this one: the memory is its from now on.
+    Vouched,
 }
 
 #[cfg(test)]

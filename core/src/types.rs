@@ -244,6 +244,12 @@ impl Origin {
     pub fn may_change(self, other: Self) -> bool {
         self == Self::User || other != Self::User
     }
+
+    /// Whether what is of this origin is trusted at least as much as what is of `other`, in the order of the
+    /// variants.
+    pub fn vouches_for(self, other: Self) -> bool {
+        self <= other
+    }
 }
 
 /// What was said, as the host hands it in.
@@ -311,6 +317,13 @@ impl NewTurn {
     pub fn with_reference(mut self, reference: &str) -> Result<Self, InvalidInput> {
         self.reference = Some(checked_name("reference", reference)?.to_owned());
         Ok(self)
+    }
+
+    /// Whether this is the turn that was kept as `turn`, but for when it was stored.
+    pub(crate) fn is(&self, turn: &Turn) -> bool {
+        let new =
+            (&self.space, &self.session, &self.speaker, &self.text, &self.image, self.time, self.origin);
+        new == (&turn.space, &turn.session, &turn.speaker, &turn.text, &turn.image, turn.time, turn.origin)
     }
 
     /// Refuses a turn that says nothing.

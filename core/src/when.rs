@@ -2,7 +2,8 @@
 //!
 //! "Yesterday" in a turn of 8 May means 7 May for ever, whatever the device's clock says later. This room
 //! finds such expressions in English text, computes the date, and can write it behind the words. It does
-//! not read absolute dates and never guesses: an expression it does not know is left alone.
+//! not read absolute dates and never guesses: an expression it does not know, or that may mean something else
+//! ("this may be", "the next week", "not seen him in two years"), is left alone.
 //!
 //! Rooms it touches: types.
 
@@ -80,9 +81,11 @@ struct Found {
     date: Resolved,
 }
 
-struct Word {
+struct Word<'a> {
     lower: String,
+    start: usize,
     end: usize,
+    text: &'a str,
 }
 
 fn find(text: &str, at: Timestamp) -> Vec<Found> {
@@ -91,31 +94,85 @@ fn find(text: &str, at: Timestamp) -> Vec<Found> {
     let mut found = Vec::new();
     let mut next = 0;
     while next < words.len() {
-        let rest: Vec<&str> = words[next..].iter().take(6).map(|word| word.lower.as_str()).collect();
-        if let Some((length, date)) = resolve(&rest, today) {
-            found.push(Found { end: words[next + length - 1].end, date });
-            next += length;
-        } else {
-            next += 1;
+        let rest = together(text, &words[next..]);
+        match resolve(&rest, today).filter(|(length, _)| is_meant(text, &words, next, *length)) {
+            Some((length, date)) => {
+                let end = words[next + length - 1].end;
+                let possessive = ["'s", "\u{2019}s"].into_iter().find(|mark| text[end..].starts_with(mark));
+                found.push(Found { end: end + possessive.map_or(0, str::len), date });
+                next += length;
+            }
+            None => next += 1,
         }
     }
     found
 }
 
-fn words(text: &str) -> Vec<Word> {
+fn words(text: &str) -> Vec<Word<'_>> {
     let mut words = Vec::new();
     let mut start = None;
     for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
         match (c.is_alphanumeric(), start) {
             (true, None) => start = Some(at),
-            (false, Some(from)) => {
-                words.push(Word { lower: text[from..at].to_lowercase(), end: at });
+            (false, Some(start_at)) => {
+                let word = &text[start_at..at];
+                words.push(Word { lower: word.to_lowercase(), start: start_at, end: at, text: word });
                 start = None;
             }
             _ => {}
         }
     }
     words
+}
+
+/// The words at the start of `words`, at most six, that have only blanks between them. The months that are also
+/// other words count with a capital letter only.
+fn together<'a>(text: &str, words: &'a [Word<'_>]) -> Vec<&'a str> {
+    let is_month = |word: &Word<'_>| {
+        !matches!(word.lower.as_str(), "may" | "march") || word.text.starts_with(char::is_uppercase)
+    };
+    let mut together = Vec::new();
+    for (at, word) in words.iter().enumerate().take(6) {
+        let apart = at > 0 && !text[words[at - 1].end..word.start].chars().all(char::is_whitespace);
+        if apart || !is_month(word) {
+            break;
+        }
+        together.push(word.lower.as_str());
+    }
+    together
+}
+
+/// Whether the words around leave no other reading of the expression of `length` words at `at`.
+fn is_meant(text: &str, words: &[Word<'_>], at: usize, length: usize) -> bool {
+    const TENS: [&str; 9] =
+        ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred"];
+    const OWNERS: [&str; 10] = ["the", "my", "our", "your", "his", "her", "their", "its", "every", "each"];
+    let before = at.checked_sub(1).map(|before| &words[before]);
+    let touches = text[..words[at].start].ends_with(['-', '/', '.', ',', '\'', '\u{2019}']);
+    let after = words.get(at + length).map(|after| after.lower.as_str());
+    let owned = before.is_some_and(|word| OWNERS.contains(&word.lower.as_str()));
+    let rest_of_number = before.is_some_and(|word| TENS.contains(&word.lower.as_str()));
+    match words[at].lower.as_str() {
+        "last" | "next" | "this" if owned || after == Some("of") => false,
+        "in" => !touches && is_to_come(text, words, at),
+        _ => !touches && !rest_of_number,
+    }
+}
+
+/// Whether the sentence speaks of what is to come before it says "in": "not in two years" and "done in two days"
+/// do not.
+fn is_to_come(text: &str, words: &[Word<'_>], at: usize) -> bool {
+    const TO_COME: [&str; 13] =
+        ["will", "ll", "shall", "going", "gonna", "am", "m", "is", "are", "re", "be", "planning", "plan"];
+    const NOT: [&str; 11] = ["not", "t", "never", "no", "first", "been", "was", "were", "did", "had", "only"];
+    let sentence = text[..words[at].start].rfind(['.', '!', '?', ';', '\n']).map_or(0, |end| end + 1);
+    let said = words[..at].iter().filter(|word| word.start >= sentence).map(|word| word.lower.as_str());
+    let (mut to_come, mut not) = (false, false);
+    for word in said {
+        to_come |= TO_COME.contains(&word);
+        not |= NOT.contains(&word);
+    }
+    to_come && !not
 }
 
 /// The expression that `words` begin with: how many words it has, and its date.
@@ -282,7 +339,6 @@ mod tests {
             ("two weeks ago", "around 24 April 2023"),
             ("a couple of days ago", "6 May 2023"),
             ("3 years ago", "2020"),
-            ("in ten days", "18 May 2023"),
             ("a month from now", "June 2023"),
             ("last March", "March 2023"),
             ("last May", "May 2022"),
@@ -321,6 +377,40 @@ mod tests {
         ] {
             assert_eq!(said(text), text);
         }
+    }
+
+    #[test]
+    fn what_may_mean_something_else_is_left_alone() {
+        for text in [
+            "This may be right",
+            "the last march was long",
+            "I have not seen him in two years",
+            "We haven't met in two weeks",
+            "It is the first time in two years",
+            "I built it in two days",
+            "twenty-five years ago",
+            "twenty five years ago",
+            "1.5 years ago",
+            "Call me next. Monday is fine",
+            "We met, and the next week he left",
+            "the last week of June",
+            "my last year at school",
+            "7-8 days ago",
+        ] {
+            assert_eq!(said(text), text);
+        }
+    }
+
+    #[test]
+    fn what_is_to_come_in_some_time_is_resolved() {
+        for text in ["I'm leaving", "She will be back", "The exam is"] {
+            assert_eq!(said(&format!("{text} in ten days.")), format!("{text} in ten days (18 May 2023)."));
+        }
+        assert_eq!(
+            said("He was ill. I will see him in a month"),
+            "He was ill. I will see him in a month (June 2023)"
+        );
+        assert_eq!(said("last year's trip"), "last year's (2022) trip");
     }
 
     #[test]

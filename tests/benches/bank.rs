@@ -99,7 +99,12 @@ fn ours(folder: &Path, key: Option<BankKey>) -> f64 {
     let commits: Vec<Commit> = (1..=COMMITS as u64)
         .map(|id| {
             let turn = turn(&bank);
-            Commit { turn, outcome: TurnOutcome::Done(Vec::new()), writes: vec![write(id, 1, turn)] }
+            Commit {
+                turn,
+                outcome: TurnOutcome::Done(Vec::new()),
+                writes: vec![write(id, 1, turn)],
+                read: vec![],
+            }
         })
         .collect();
     rate(|at| bank.commit(&commits[at]).unwrap())
@@ -149,7 +154,7 @@ fn fill(folder: &Path, count: u64) {
     for block in 0..count / 100 {
         let turn = turn(&bank);
         let writes = (1..=100).map(|at| write(block * 100 + at, 1, turn)).collect();
-        bank.commit(&Commit { turn, outcome: TurnOutcome::Done(Vec::new()), writes }).unwrap();
+        bank.commit(&Commit { turn, outcome: TurnOutcome::Done(Vec::new()), writes, read: vec![] }).unwrap();
     }
 }
 
@@ -180,7 +185,8 @@ fn churn(folder: &Path) -> serde_json::Value {
         for block in 0..SOME / 100 {
             let turn = turn(&bank);
             let writes = (1..=100).map(|at| write(block * 100 + at, version, turn)).collect();
-            bank.commit(&Commit { turn, outcome: TurnOutcome::Done(Vec::new()), writes }).unwrap();
+            bank.commit(&Commit { turn, outcome: TurnOutcome::Done(Vec::new()), writes, read: vec![] })
+                .unwrap();
         }
     }
     let before = bank.size_on_disk().unwrap();

@@ -239,8 +239,13 @@ fn fill(folder: &Path) {
             (memory.id, memory.sources) = (MemoryId(first + at), vec![turn]);
             MemoryWrite { memory, expects: None, vector: Some((name.clone(), vector.clone())) }
         });
-        bank.commit(&Commit { turn, outcome: TurnOutcome::Done(Vec::new()), writes: writes.collect() })
-            .unwrap();
+        bank.commit(&Commit {
+            turn,
+            outcome: TurnOutcome::Done(Vec::new()),
+            writes: writes.collect(),
+            read: vec![],
+        })
+        .unwrap();
     }
 }
 

@@ -269,7 +269,7 @@ fn operate(bank: &dyn Bank, number: u64) {
         _ => {
             if let Some(id) = bank.next_waiting(None).unwrap() {
                 let outcome = TurnOutcome::Failed { step: Step::Extract, reason: FailReason::CutOff };
-                bank.commit(&Commit { turn: id, outcome, writes: Vec::new() }).unwrap();
+                bank.commit(&Commit { turn: id, outcome, writes: Vec::new(), read: vec![] }).unwrap();
             }
         }
     }
@@ -289,7 +289,7 @@ fn with_next(bank: &dyn Bank, writes: impl FnOnce(&dyn Bank, &Turn) -> Vec<Memor
         guard: None,
     });
     let outcome = TurnOutcome::Done(applied.collect());
-    bank.commit(&Commit { turn: id, outcome, writes }).unwrap();
+    bank.commit(&Commit { turn: id, outcome, writes, read: vec![] }).unwrap();
 }
 
 fn written(memory: Memory, expects: Option<u32>) -> MemoryWrite {

@@ -405,6 +405,8 @@ fn guard_code(guard: Guard) -> u8 {
         Guard::Ungrounded => 6,
         Guard::OtherSubject => 7,
         Guard::NotKnown => 8,
+        Guard::Earlier => 9,
+        Guard::Vouched => 10,
     }
 }
 
@@ -419,6 +421,8 @@ fn guard_of(code: u8) -> Result<Guard, DecodeError> {
         Guard::Ungrounded,
         Guard::OtherSubject,
         Guard::NotKnown,
+        Guard::Earlier,
+        Guard::Vouched,
     ];
     of_code(&all, code, "no such guard")
 }
@@ -577,7 +581,7 @@ mod tests {
             assert_eq!(origin_code(origin(code).unwrap()), code);
             assert_eq!(operation_code(operation_of(code).unwrap()), code);
         }
-        for code in 0..9 {
+        for code in 0..11 {
             assert_eq!(guard_code(guard_of(code).unwrap()), code);
         }
         for code in 0..5 {
@@ -586,7 +590,7 @@ mod tests {
         for code in 0..2 {
             assert_eq!(step_code(step_of(code).unwrap()), code);
         }
-        assert!(origin(4).is_err() && operation_of(4).is_err() && guard_of(9).is_err());
+        assert!(origin(4).is_err() && operation_of(4).is_err() && guard_of(11).is_err());
         assert!(reason_of(5).is_err() && step_of(2).is_err());
     }
 

@@ -96,7 +96,7 @@ fn retired(old: &Memory, turn: &Turn) -> MemoryWrite {
 }
 
 fn commit(bank: &dyn Bank, turn: &Turn, writes: Vec<MemoryWrite>) {
-    bank.commit(&Commit { turn: turn.id, outcome: done(), writes }).unwrap();
+    bank.commit(&Commit { turn: turn.id, outcome: done(), writes, read: vec![] }).unwrap();
 }
 
 /// A turn of the space and one memory that came of it.
@@ -175,8 +175,11 @@ fn the_largest_turn_is_kept(bank: &dyn Bank) {
 fn a_reference_is_stored_once_in_each_space(bank: &dyn Bank) {
     let mine = said("a", "1", "hello").with_reference("D1:1").unwrap();
     let first = append(bank, &mine);
-    let again = said("a", "2", "another text").with_reference("D1:1").unwrap();
-    assert_eq!(bank.append(&again, at(9)).unwrap(), Appended { id: first.id, new: false });
+    assert_eq!(bank.append(&mine, at(9)).unwrap(), Appended { id: first.id, new: false });
+    for other in [said("a", "2", "hello"), said("a", "1", "another text")] {
+        let refused = bank.append(&other.with_reference("D1:1").unwrap(), at(9));
+        assert!(matches!(refused, Err(BankError::ReferenceTaken { turn }) if turn == first.id));
+    }
     assert_eq!(bank.turns(&space("a")).unwrap(), [first]);
     append(bank, &said("a", "1", "longer").with_reference("D1:11").unwrap());
     append(bank, &said("b", "1", "hello").with_reference("D1:1").unwrap());
@@ -209,7 +212,7 @@ fn nothing_crosses_a_space(bank: &dyn Bank) {
     let mut planted = fresh(bank.next_memory_id().unwrap(), &turn, "planted");
     planted.memory.space = space("c");
     for write in [stolen, moved, planted] {
-        refused(bank, &Commit { turn: turn.id, outcome: done(), writes: vec![write] });
+        refused(bank, &Commit { turn: turn.id, outcome: done(), writes: vec![write], read: vec![] });
     }
     assert_eq!(everything(bank, &["a", "c"]), before);
 
@@ -305,13 +308,17 @@ fn a_commit_that_does_not_fit_changes_nothing(bank: &dyn Bank) {
     let last = fresh(MemoryId(u64::MAX), &turn, "leaves no id for the next");
     for bad in [stale, too_new, skipping, not_first, superseded, unknown, taken, last] {
         for writes in [vec![bad.clone()], vec![fits.clone(), bad.clone()], vec![bad, fits.clone()]] {
-            refused(bank, &Commit { turn: turn.id, outcome: done(), writes });
+            refused(bank, &Commit { turn: turn.id, outcome: done(), writes, read: vec![] });
         }
     }
     let twice = vec![changed(&newest, &turn, "one"), changed(&newest, &turn, "two")];
-    refused(bank, &Commit { turn: turn.id, outcome: done(), writes: twice });
-    refused(bank, &Commit { turn: worked.id, outcome: done(), writes: vec![] });
-    refused(bank, &Commit { turn: TurnId(99), outcome: done(), writes: vec![] });
+    refused(bank, &Commit { turn: turn.id, outcome: done(), writes: twice, read: vec![] });
+    refused(bank, &Commit { turn: worked.id, outcome: done(), writes: vec![], read: vec![] });
+    refused(bank, &Commit { turn: TurnId(99), outcome: done(), writes: vec![], read: vec![] });
+    for gone in [UnitId::Turn(TurnId(99)), UnitId::Memory(free)] {
+        let read = vec![UnitId::Turn(turn.id), UnitId::Memory(old.id), gone];
+        refused(bank, &Commit { turn: turn.id, outcome: done(), writes: vec![fits.clone()], read });
+    }
     assert_eq!(everything(bank, &["a"]), before);
 
     commit(bank, &turn, vec![fits]);
@@ -373,9 +380,9 @@ fn a_forgotten_memory_is_gone_and_its_id_stays_taken(bank: &dyn Bank) {
     assert_eq!(bank.next_memory_id().unwrap(), MemoryId(2));
     let next = append(bank, &said("a", "1", "a fish"));
     let writes = vec![fresh(first.id, &next, "has a fish")];
-    refused(bank, &Commit { turn: next.id, outcome: done(), writes });
+    refused(bank, &Commit { turn: next.id, outcome: done(), writes, read: vec![] });
     let writes = vec![changed(&first, &next, "has a fish")];
-    refused(bank, &Commit { turn: next.id, outcome: done(), writes });
+    refused(bank, &Commit { turn: next.id, outcome: done(), writes, read: vec![] });
     commit(bank, &next, vec![fresh(MemoryId(5), &next, "a gap is allowed"), fresh(MemoryId(2), &next, "x")]);
     assert_eq!(bank.next_memory_id().unwrap(), MemoryId(6));
     assert!(bank.forget_turn(turn.id).unwrap());
@@ -413,12 +420,12 @@ fn a_forgotten_turn_is_gone_and_named_no_more(bank: &dyn Bank) {
     assert!(bank.forget_turn(again.id).unwrap());
     assert_eq!(queue(bank), []);
     assert_eq!(append(bank, &reference).id, TurnId(5));
-    refused(bank, &Commit { turn: again.id, outcome: done(), writes: vec![] });
+    refused(bank, &Commit { turn: again.id, outcome: done(), writes: vec![], read: vec![] });
 }
 
 fn only_a_failed_turn_is_put_back(bank: &dyn Bank) {
     let turns: Vec<Turn> = (0..3).map(|_| append(bank, &said("a", "1", "hello"))).collect();
-    bank.commit(&Commit { turn: turns[0].id, outcome: failed(), writes: vec![] }).unwrap();
+    bank.commit(&Commit { turn: turns[0].id, outcome: failed(), writes: vec![], read: vec![] }).unwrap();
     commit(bank, &turns[1], vec![]);
     assert_eq!(bank.outcome(turns[0].id).unwrap(), Some(failed()));
     let counts = |waiting, failed| Counts { turns: 3, waiting, failed, ..Counts::default() };
@@ -428,7 +435,7 @@ fn only_a_failed_turn_is_put_back(bank: &dyn Bank) {
     assert_eq!(bank.outcome(turns[0].id).unwrap(), None);
     assert_eq!(queue(bank), [turns[0].id, turns[2].id]);
     assert_eq!(bank.counts(&space("a")).unwrap(), counts(2, 0));
-    bank.commit(&Commit { turn: turns[0].id, outcome: failed(), writes: vec![] }).unwrap();
+    bank.commit(&Commit { turn: turns[0].id, outcome: failed(), writes: vec![], read: vec![] }).unwrap();
     bank.forget_turn(turns[0].id).unwrap();
     assert_eq!(bank.counts(&space("a")).unwrap(), Counts { turns: 2, waiting: 1, ..Counts::default() });
     assert!(!bank.requeue(turns[0].id).unwrap());
@@ -462,7 +469,9 @@ fn many_threads_never_share_an_id_or_a_turn(bank: &dyn Bank) {
         while waits {
             let write = fresh(bank.next_memory_id().unwrap(), turn, "a fact");
             bank.append(&said("a", "2", "more").with_reference("the same").unwrap(), at(0)).unwrap();
-            waits = bank.commit(&Commit { turn: turn.id, outcome: done(), writes: vec![write] }).is_err();
+            waits = bank
+                .commit(&Commit { turn: turn.id, outcome: done(), writes: vec![write], read: vec![] })
+                .is_err();
         }
         (0..40).map(|_| append(bank, &said("b", "1", "hello")).id).collect()
     };
@@ -587,7 +596,9 @@ fn any_op() -> impl Strategy<Value = Op> {
 fn commit_of(bank: &dyn Bank, turn: u64, adds: u64, changes: &[Change], fails: bool) -> Commit {
     let worked = bank.turn(TurnId(turn)).unwrap();
     let outcome = if fails { failed() } else { done() };
-    let Some(worked) = worked else { return Commit { turn: TurnId(turn), outcome, writes: vec![] } };
+    let Some(worked) = worked else {
+        return Commit { turn: TurnId(turn), outcome, writes: vec![], read: vec![] };
+    };
     let free = bank.next_memory_id().unwrap().0;
     let mut writes: Vec<_> = (free..free + adds).map(|id| fresh(MemoryId(id), &worked, "new")).collect();
     for change in changes {
@@ -602,7 +613,9 @@ fn commit_of(bank: &dyn Bank, turn: u64, adds: u64, changes: &[Change], fails: b
         write.expects = Some(old.version + u32::from(change.stale));
         writes.push(write);
     }
-    Commit { turn: TurnId(turn), outcome, writes }
+    // Some commits read the turn before theirs, which may be gone.
+    let read = (adds == 2 && turn > 1).then_some(UnitId::Turn(TurnId(turn - 1)));
+    Commit { turn: TurnId(turn), outcome, writes, read: read.into_iter().collect() }
 }
 
 /// Does it, and tells all of the answer that two banks must agree on.
@@ -652,7 +665,7 @@ proptest! {
             }
             let commit = match op {
                 Op::Work { turn, adds, changes, fails } => commit_of(&oracle, *turn, *adds, changes, *fails),
-                _ => Commit { turn: TurnId(0), outcome: failed(), writes: vec![] },
+                _ => Commit { turn: TurnId(0), outcome: failed(), writes: vec![], read: vec![] },
             };
             prop_assert_eq!(run(&disk, op, &commit), run(&oracle, op, &commit));
             prop_assert_eq!(everything(&disk, &SPACES), everything(&oracle, &SPACES));

@@ -47,6 +47,9 @@ impl Bank for MemoryBank {
         if turn.reference.is_some()
             && let Some(old) = all.turns.values().find(same)
         {
+            if !turn.is(old) {
+                return Err(BankError::ReferenceTaken { turn: old.id });
+            }
             return Ok(Appended { id: old.id, new: false });
         }
         all.turns_given += 1;
@@ -212,6 +215,7 @@ impl Everything {
         let ids: BTreeSet<MemoryId> = commit.writes.iter().map(|write| write.memory.id).collect();
         self.waiting.contains(&commit.turn)
             && ids.len() == commit.writes.len()
+            && commit.read.iter().all(|unit| self.space_of(*unit).is_some())
             && commit.writes.iter().all(|write| self.accepts_write(write, &turn.space))
     }
 

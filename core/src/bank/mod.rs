@@ -28,7 +28,8 @@ use crate::types::{Memory, MemoryId, NewTurn, SpaceId, Timestamp, Turn, TurnId, 
 /// A durable store of turns and memories. Implementations are safe to use from many threads at once.
 pub trait Bank: Send + Sync {
     /// Stores a turn and puts it at the end of the queue, durably. A turn whose reference the space
-    /// already has is not stored again: the answer is then the id it has.
+    /// already has is not stored again: the answer is then the id it has. Where that is another turn than this
+    /// one, it is refused with [`BankError::ReferenceTaken`].
     fn append(&self, turn: &NewTurn, recorded: Timestamp) -> Result<Appended, BankError>;
 
     /// A turn by its id.
@@ -58,8 +59,8 @@ pub trait Bank: Send + Sync {
     /// all or nothing, durable on return. The previous version of each written memory becomes
     /// [`MemoryState::Superseded`](crate::types::MemoryState::Superseded) in history.
     ///
-    /// Refused with [`BankError::Conflict`] where a memory is not at the version the commit expects, or
-    /// the turn no longer waits; nothing is changed then.
+    /// Refused with [`BankError::Conflict`] where a memory is not at the version the commit expects, something it
+    /// read is gone, or the turn no longer waits; nothing is changed then.
     fn commit(&self, commit: &Commit) -> Result<(), BankError>;
 
     /// The newest version of a memory, whatever its state.
@@ -132,6 +133,9 @@ pub struct Commit {
     pub outcome: TurnOutcome,
     /// New versions of memories, each id at most once.
     pub writes: Vec<MemoryWrite>,
+    /// What was read to decide it. Each must still be there: what was forgotten meanwhile must not come back in
+    /// other words.
+    pub read: Vec<UnitId>,
 }
 
 /// A new version of one memory.
@@ -324,6 +328,14 @@ pub enum BankError {
         first: u64,
         /// The number of the last change that is known of.
         last: u64,
+    },
+    /// The space has another turn under this reference. Nothing was changed.
+    #[error(
+        "another turn has this reference ({turn} says something else): give it another, or forget {turn} first"
+    )]
+    ReferenceTaken {
+        /// The turn that has it.
+        turn: TurnId,
     },
     /// A commit does not fit what the bank holds now. Nothing was changed; work the turn again.
     #[error("the bank changed while turn {turn} was worked on: work it again")]

@@ -46,6 +46,11 @@ impl SledBank {
         self.store.rekey(old, new)
     }
 
+    /// Whether there is a bank, or what is left of one, in the folder `path`. Opening another folder would make one.
+    pub fn is_there(path: &Path) -> bool {
+        store::is_there(path)
+    }
+
     fn open_with(path: &Path, key: Option<&BankKey>) -> Result<Self, BankError> {
         let bank = Self { store: Store::open(path, key)? };
         if bank.read(|view| view.has(&Key::new(Table::Erasing)))? {
@@ -93,6 +98,10 @@ impl Bank for SledBank {
     fn append(&self, turn: &NewTurn, recorded: Timestamp) -> Result<Appended, BankError> {
         self.change(|view, change| {
             if let Some(id) = view.referenced(&turn.space, turn.reference.as_deref())? {
+                let old = view.turn(id)?.ok_or_else(|| missing("turn", &id))?;
+                if !turn.is(&old) {
+                    return Err(BankError::ReferenceTaken { turn: id });
+                }
                 return Ok(Appended { id, new: false });
             }
             let id = TurnId(view.counter(TURN_COUNTER)?);
@@ -322,6 +331,15 @@ fn accept(view: &View, commit: &Commit) -> Result<Vec<Option<Memory>>, BankError
     let ids: BTreeSet<MemoryId> = commit.writes.iter().map(|write| write.memory.id).collect();
     if !view.has(&waiting_key(commit.turn))? || ids.len() != commit.writes.len() {
         return Err(conflict());
+    }
+    for unit in &commit.read {
+        let there = match unit {
+            UnitId::Turn(id) => view.has(&turn_key(*id))?,
+            UnitId::Memory(id) => view.has(&memory_key(*id))?,
+        };
+        if !there {
+            return Err(conflict());
+        }
     }
     let free = view.counter(MEMORY_COUNTER)?;
     let mut previous = Vec::with_capacity(commit.writes.len());
@@ -861,7 +879,7 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(bank.next_waiting(None).unwrap(), Some(id));
         let outcome = TurnOutcome::Failed { step: Step::Manage, reason: FailReason::TooLong };
-        bank.commit(&Commit { turn: id, outcome, writes: vec![] }).unwrap();
+        bank.commit(&Commit { turn: id, outcome, writes: vec![], read: vec![] }).unwrap();
     }
 
     /// Killed between the removal and the rewriting, the bank finishes when it is next opened.

@@ -38,7 +38,7 @@ use ::sled::{Batch, Db};
 
 use super::cipher::{self, BankKey, Seal};
 use super::digest::Digest;
-use super::journal::{self, Append, Entry, Found, Frame, Journal, Part, sync_parent};
+use super::journal::{self, Append, Entry, Found, Frame, Journal, Part, Payload, sync_parent};
 use super::{BankError, Recovery};
 
 /// The newest format of the folder that this version reads, and the one it writes.
@@ -67,8 +67,8 @@ const BATCH_ENTRIES: usize = 1000;
 /// folder's `LOCK` we know that nobody else holds it, and wait this long (a guess) for that thread.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long a bank that is open elsewhere is waited for. A guess: a killed process with a model in memory was seen
-/// to hold its lock for some ten milliseconds.
-const KILLED_WAIT: Duration = Duration::from_millis(500);
+/// to hold its lock for 0.15 s, and on a busy machine for more than one.
+const KILLED_WAIT: Duration = Duration::from_secs(2);
 const LOCK_POLL: Duration = Duration::from_millis(5);
 
 /// Where sled keeps its own number and digest. No other key is this one or begins with 0.
@@ -532,42 +532,64 @@ fn open_verified(
     Ok(Ok((db, state)))
 }
 
-/// Applies the journal's changes that the store does not have. Refused where one of them is missing.
+/// Applies the journal's changes that the store does not have. Refused, and nothing applied, where one of them is
+/// missing or they do not lead to the digests that were written with them.
 fn catch_up(folder: &Path, db: &Db, state: State, outline: &Outline) -> Result<(State, u64), BankError> {
-    let lost = |state: State| BankError::ChangesLost {
-        path: folder.to_owned(),
-        first: state.number + 1,
-        last: outline.last.map_or(state.number, |(number, _)| number),
-    };
-    if outline.last.is_none_or(|(number, _)| number <= state.number) {
+    let Some((last, _)) = outline.last.filter(|(last, _)| *last > state.number) else {
         return Ok((state, 0));
-    }
-    let (mut now, mut outcome) = (state, Ok(()));
-    let path = folder.join(JOURNAL_FILE);
-    journal::read(&path, &mut |frame, _| {
-        if let Part::Change(payload, digest) = frame.part
-            && outcome.is_ok()
-            && frame.number > now.number
-        {
-            let next = State { number: now.number + 1, digest, ..now };
-            outcome = if frame.number == next.number {
-                apply(db, &payload.entries(), &next)
-            } else {
-                Err(lost(now))
+    };
+    let mut now = state;
+    // What the changes so far leave under their keys.
+    let mut ahead: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
+    changes_after(folder, state.number, &mut |number, payload, digest| {
+        if number != now.number + 1 {
+            return Err(BankError::ChangesLost { path: folder.to_owned(), first: now.number + 1, last });
+        }
+        let mut after = now.digest;
+        for (key, value) in payload.entries() {
+            let old = match ahead.get(&key) {
+                Some(old) => old.clone(),
+                None => db.get(&key).map_err(store_error)?.map(|old| old.to_vec()),
             };
-            now = next;
+            after = old.map_or(after, |old| after.without(&key, &old));
+            after = value.as_ref().map_or(after, |value| after.with(&key, value));
+            ahead.insert(key, value);
+        }
+        if after != digest {
+            return Err(BankError::Unrecoverable {
+                path: folder.to_owned(),
+                store: "it does not fit the journal",
+                journal: "does not fit the store",
+            });
+        }
+        now = State { number, digest, ..now };
+        Ok(())
+    })?;
+    let mut applied = state;
+    changes_after(folder, state.number, &mut |number, payload, digest| {
+        applied = State { number, digest, ..applied };
+        apply(db, &payload.entries(), &applied)
+    })?;
+    Ok((now, now.number - state.number))
+}
+
+/// Hands over the journal's changes after this number, in order, up to the first error.
+fn changes_after(
+    folder: &Path,
+    number: u64,
+    work: &mut dyn FnMut(u64, &Payload, Digest) -> Result<(), BankError>,
+) -> Result<(), BankError> {
+    let mut outcome = Ok(());
+    journal::read(&folder.join(JOURNAL_FILE), &mut |frame, _| {
+        if let Part::Change(payload, digest) = &frame.part
+            && outcome.is_ok()
+            && frame.number > number
+        {
+            outcome = work(frame.number, payload, *digest);
         }
     })
     .map_err(|source| open_error(folder, source))?;
-    outcome?;
-    if digest_of(db)? != now.digest {
-        return Err(BankError::Unrecoverable {
-            path: folder.to_owned(),
-            store: "it does not fit the journal",
-            journal: "does not fit the store",
-        });
-    }
-    Ok((now, now.number - state.number))
+    outcome
 }
 
 /// A new store from the journal alone. The old one is set aside once the new one is proven.
@@ -695,6 +717,12 @@ fn make_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
+/// Whether there is a bank, or what is left of one, in the folder.
+pub(super) fn is_there(path: &Path) -> bool {
+    let has = |name| path.join(name).exists();
+    has(FORMAT_FILE) || has(JOURNAL_FILE) || stores(path).is_ok_and(|stores| !stores.is_empty())
+}
+
 /// A folder is a bank if it has a `FORMAT`, or nothing in it but what a bank consists of: a start that was cut
 /// short, or a `FORMAT` that was lost.
 fn refuse_foreign(path: &Path) -> io::Result<()> {
@@ -739,8 +767,7 @@ fn read_or_write_format(path: &Path, key: Option<&BankKey>) -> Result<Seal, Bank
     let sealed = match fs::read_to_string(path.join(FORMAT_FILE)) {
         Ok(text) => is_sealed(path, &text)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let new = !path.join(JOURNAL_FILE).exists() && stores(path).map_err(failed)?.is_empty();
-            if let Some(key) = key.filter(|_| new) {
+            if let Some(key) = key.filter(|_| !is_there(path)) {
                 drop(cipher::begin(path, key)?);
             }
             let sealed = cipher::has_key_file(path);
@@ -1127,6 +1154,26 @@ mod tests {
         ));
         assert_eq!(names(&damaged), before, "nothing was set aside");
         assert!(fs::read(damaged.join(JOURNAL_FILE)).unwrap() == holed, "nothing was written");
+    }
+
+    /// A change that does not lead to its digest is found before anything of it is applied.
+    #[test]
+    fn changes_that_do_not_fit_the_store_are_not_applied() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sound, old) = (folder.path().join("sound"), folder.path().join("old"));
+        let before = filled(&sound);
+        copy(&sound, &old);
+        let store = Store::open(&sound, None).unwrap();
+        let mut writer = store.writer.lock().unwrap();
+        let number = writer.state.number + 1;
+        let entry = (b"planted".to_vec(), Some(b"value".to_vec()));
+        writer.journal.append(number, Digest::EMPTY, &[entry]).unwrap();
+        drop(writer);
+        drop(store);
+        fs::copy(sound.join(JOURNAL_FILE), old.join(JOURNAL_FILE)).unwrap();
+        assert!(matches!(Store::open(&old, None), Err(BankError::Unrecoverable { .. })));
+        let db = open_sled(&old, &store_path(&old, 1)).unwrap();
+        assert_eq!(entries_of(&db).count(), before.len());
     }
 
     #[test]

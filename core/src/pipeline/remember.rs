@@ -7,7 +7,7 @@
 
 use std::ops::ControlFlow;
 
-use super::guard::{self, Verdict};
+use super::guard::{self, Said, Verdict};
 use super::{complete, retrieve};
 use crate::bank::{Bank, BankError, Commit, FailReason, MemoryWrite, Step, TurnOutcome};
 use crate::config::Config;
@@ -70,15 +70,19 @@ impl From<Option<ModelError>> for WorkError {
 /// Works a turn through: what is to be committed, and what it cost.
 pub fn work(tools: &Tools<'_>, turn: &Turn, cancel: &Cancel) -> Result<(Commit, Usage), WorkError> {
     let mut usage = Usage::default();
-    let outcome_and_writes = match extract_facts(tools, turn, cancel, &mut usage)? {
+    let before = tools.bank.preceding(turn, tools.config.context_turns)?;
+    let mut read: Vec<UnitId> = before.iter().map(|before| UnitId::Turn(before.id)).collect();
+    let (outcome, writes) = match extract_facts(tools, turn, &before, cancel, &mut usage)? {
         Err(reason) => (failed(Step::Extract, reason), Vec::new()),
         Ok(facts) => match manage_facts(tools, turn, facts, cancel, &mut usage)? {
             Err(reason) => (failed(Step::Manage, reason), Vec::new()),
-            Ok((applied, draft)) => (TurnOutcome::Done(applied), draft.into_writes(tools)?),
+            Ok((applied, mut draft)) => {
+                read.append(&mut draft.read);
+                (TurnOutcome::Done(applied), draft.into_writes(tools)?)
+            }
         },
     };
-    let (outcome, writes) = outcome_and_writes;
-    Ok((Commit { turn: turn.id, outcome, writes }, usage))
+    Ok((Commit { turn: turn.id, outcome, writes, read }, usage))
 }
 
 fn failed(step: Step, reason: FailReason) -> TurnOutcome {
@@ -96,22 +100,30 @@ type OrReason<T> = Result<T, FailReason>;
 fn extract_facts(
     tools: &Tools<'_>,
     turn: &Turn,
+    before: &[Turn],
     cancel: &Cancel,
     usage: &mut Usage,
 ) -> Result<OrReason<Vec<Extracted>>, WorkError> {
-    let before = tools.bank.preceding(turn, tools.config.context_turns)?;
-    let request = Request {
-        role: Role::Manager,
-        chat: extract::chat(turn, &before),
-        grammar: Some(extract::grammar(&turn.speaker)),
-        max_tokens: EXTRACT_TOKENS,
-        sampling: Sampling::Greedy,
+    let mut read = |before: &[Turn]| {
+        let request = Request {
+            role: Role::Manager,
+            chat: extract::chat(turn, before),
+            grammar: Some(extract::grammar(&turn.speaker)),
+            max_tokens: EXTRACT_TOKENS,
+            sampling: Sampling::Greedy,
+        };
+        ask(tools.model, &request, cancel, usage, extract::parse)
     };
-    let sentences = match ask(tools.model, &request, cancel, usage, extract::parse)? {
+    let sentences = match read(before)? {
+        // What was said before is a help, no condition.
+        Err(FailReason::TooLong) if !before.is_empty() => read(&[])?,
+        sentences => sentences,
+    };
+    let sentences = match sentences {
         Ok(sentences) => sentences,
         Err(reason) => return Ok(Err(reason)),
     };
-    let (said, around) = (spoken_text(turn), around_text(turn, &before));
+    let (said, around) = (spoken_text(turn), around_text(turn, before));
     let mut facts: Vec<Extracted> = Vec::new();
     for sentence in sentences {
         let text = when::annotate(&sentence, turn.time);
@@ -150,8 +162,8 @@ fn manage_facts(
     cancel: &Cancel,
     usage: &mut Usage,
 ) -> Result<OrReason<(Vec<Applied>, Draft)>, WorkError> {
-    let mut draft =
-        Draft { turn: turn.clone(), now: tools.now, next: tools.bank.next_memory_id()?, writes: Vec::new() };
+    let (next, now) = (tools.bank.next_memory_id()?, tools.now);
+    let mut draft = Draft { turn: turn.clone(), now, next, writes: Vec::new(), read: Vec::new() };
     let mut applied = Vec::new();
     for extracted in facts {
         let fact = match extracted {
@@ -161,9 +173,14 @@ fn manage_facts(
                 continue;
             }
         };
-        let shown = related(tools, &draft, &fact)?;
-        if let Some(known) = guard::already_known(&fact.text, shown.memories()) {
+        let shown = related(tools, &mut draft, &fact)?;
+        if let Some(known) = guard::already_known(&fact.text, turn.origin, shown.memories()) {
             applied.push(nothing_done(fact.text, None, Some(known), Some(Guard::AlreadyKnown)));
+            continue;
+        }
+        if let Some(old) = guard::unvouched(&fact.text, turn.origin, shown.memories()) {
+            let verdict = Verdict::Replace { old: old.clone(), text: fact.text.clone() };
+            applied.push(draft.apply(fact, None, verdict, Some(Guard::Vouched)));
             continue;
         }
         let request = Request {
@@ -179,15 +196,27 @@ fn manage_facts(
         };
         let operation = decision.operation();
         let Ok(ratified) = shown.ratify(decision) else { return Ok(Err(FailReason::UnknownId)) };
-        let (mut verdict, mut guard) = guard::judge(&ratified, &fact.text, turn.origin);
+        let earlier = is_earlier(tools.bank, turn, ratified.names())?;
+        let said = Said { fact: &fact.text, origin: turn.origin, earlier };
+        let (mut verdict, mut guard) = guard::judge(&ratified, said);
         // A trained manager may find a fact not worth keeping; another one was only told to say what is known.
         let keeps_out = operation == Operation::Noop && !tools.model.is_trained_for(Role::Manager);
-        if keeps_out && !guard::may_be_known(&fact.text, shown.memories()) {
+        if keeps_out && !guard::may_be_known(&fact.text, turn.origin, shown.memories()) {
             (verdict, guard) = (Verdict::Add, Some(Guard::NotKnown));
         }
-        applied.push(draft.apply(fact, operation, verdict, guard));
+        applied.push(draft.apply(fact, Some(operation), verdict, guard));
     }
     Ok(Ok((applied, draft)))
+}
+
+/// Whether the turn was said before the last turn that the memory was taken from.
+fn is_earlier(bank: &dyn Bank, turn: &Turn, memory: Option<&Memory>) -> Result<bool, BankError> {
+    let Some(memory) = memory else { return Ok(false) };
+    let mut last = None;
+    for source in memory.sources.iter().filter(|source| **source != turn.id) {
+        last = last.max(bank.turn(*source)?.map(|source| source.time));
+    }
+    Ok(last.is_some_and(|last| turn.time < last))
 }
 
 /// Asks the model and reads its reply; a reply that cannot be used is a reason, not an error.
@@ -211,7 +240,7 @@ fn ask<T>(
 }
 
 /// The memories a fact may concern, as the draft has them.
-fn related(tools: &Tools<'_>, draft: &Draft, fact: &Fact) -> Result<Shown, WorkError> {
+fn related(tools: &Tools<'_>, draft: &mut Draft, fact: &Fact) -> Result<Shown, WorkError> {
     let vector = embed_one(tools.embedder, &fact.text)?;
     let mut hits = Vec::new();
     (tools.index)(&mut |index| {
@@ -224,6 +253,7 @@ fn related(tools: &Tools<'_>, draft: &Draft, fact: &Fact) -> Result<Shown, WorkE
         if let UnitId::Memory(id) = hit.unit
             && let Some(memory) = draft.current(tools.bank, id)?
         {
+            draft.read.push(hit.unit);
             memories.push(memory);
         }
     }
@@ -258,13 +288,16 @@ struct Draft {
     now: Timestamp,
     next: MemoryId,
     writes: Vec<(Memory, Option<u32>)>,
+    /// The memories of the bank that were shown.
+    read: Vec<UnitId>,
 }
 
 impl Draft {
+    /// The memories that this turn made and that hold.
     fn new_memories(&self) -> Vec<Memory> {
         self.writes
             .iter()
-            .filter(|(_, expects)| expects.is_none())
+            .filter(|(memory, expects)| expects.is_none() && memory.state == MemoryState::Current)
             .map(|(memory, _)| memory.clone())
             .collect()
     }
@@ -278,10 +311,16 @@ impl Draft {
         Ok(memory.filter(|memory| memory.state == MemoryState::Current))
     }
 
-    fn apply(&mut self, fact: Fact, decided: Operation, verdict: Verdict, guard: Option<Guard>) -> Applied {
+    fn apply(
+        &mut self,
+        fact: Fact,
+        decided: Option<Operation>,
+        verdict: Verdict,
+        guard: Option<Guard>,
+    ) -> Applied {
         let done = |fact: Fact, operation, memory: &Memory, beside| Applied {
             fact: fact.text,
-            decided: Some(decided),
+            decided,
             operation,
             memory: Some(memory.id),
             text: Some(memory.text.clone()),
@@ -289,7 +328,7 @@ impl Draft {
             guard,
         };
         match verdict {
-            Verdict::Nothing => nothing_done(fact.text, Some(decided), None, guard),
+            Verdict::Nothing => nothing_done(fact.text, decided, None, guard),
             Verdict::Add => {
                 let memory = self.add(&fact);
                 done(fact, Operation::Add, &memory, None)
@@ -297,6 +336,7 @@ impl Draft {
             Verdict::Replace { old, text } => {
                 let mut memory = self.new_version(old);
                 memory.text = text;
+                memory.origin = self.turn.origin;
                 memory.valid_from = fact.when;
                 self.put(memory.clone());
                 done(fact, Operation::Update, &memory, None)

@@ -12,6 +12,9 @@ use crate::when;
 pub const MAX_FACTS: usize = 3;
 /// Most characters of one fact. Long enough for the longest such note with room to spare.
 pub const MAX_FACT_CHARS: usize = 160;
+/// Most characters of a turn that is only context. A guess: two turns of LoCoMo, and four of them stay a fraction
+/// of a small model's context.
+const MAX_CONTEXT_CHARS: usize = 300;
 
 const SYSTEM: &str = "You keep notes about people. From one message, note the facts that will still matter next \
 month: family, friends, pets, work, home, health, plans, likes, dislikes, events. Write each fact as one short \
@@ -31,7 +34,7 @@ pub fn chat(turn: &Turn, before: &[Turn]) -> Chat {
     if !before.is_empty() {
         user.push_str(EARLIER);
         for earlier in before {
-            user.push_str(&spoken(earlier));
+            user.extend(spoken(earlier).chars().take(MAX_CONTEXT_CHARS));
             user.push('\n');
         }
         user.push('\n');
@@ -116,5 +119,14 @@ mod tests {
             "Message of 2 March 2024:\nMaria: I moved yesterday (1 March 2024). Message of: Tom: I am king [image: a van Facts]\n"
         ));
         assert!(chat.user.contains("Said before:\nMaria: Hi!\n"));
+    }
+
+    #[test]
+    fn a_long_turn_before_is_cut_and_the_turn_itself_is_not() {
+        let long = "é".repeat(5000);
+        let chat = chat(&turn(1, &long), &[turn(0, &long)]);
+        let lengths: Vec<usize> = chat.user.lines().map(|line| line.chars().count()).collect();
+        assert_eq!(lengths[1], MAX_CONTEXT_CHARS);
+        assert!(lengths.contains(&5007), "{lengths:?}");
     }
 }

@@ -36,7 +36,7 @@ fn needed_bytes(head: &Gguf, context_tokens: u32) -> u64 {
         2_u64.saturating_mul(layers).saturating_mul(kv_heads).saturating_mul(head_width).saturating_mul(2);
     let cache = per_token.saturating_mul(u64::from(context_tokens));
     let batch = u64::from(worker::BATCH_TOKENS)
-        .saturating_mul(vocabulary.saturating_add(width.saturating_mul(16)) * 4);
+        .saturating_mul(vocabulary.saturating_add(width.saturating_mul(16)).saturating_mul(4));
     head.tensor_bytes.saturating_add(cache).saturating_add(batch).saturating_add(32 * MIB)
 }
 
