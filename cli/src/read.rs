@@ -203,6 +203,7 @@ fn show_stats(body: &StatsBody) -> Result<(), Failure> {
     }
     line("memories", body.counts.current.to_string())?;
     line("  retired", body.counts.retired.to_string())?;
+    line("  quarantined", body.counts.quarantined.to_string())?;
     line("  versions, all told", body.counts.versions.to_string())?;
     output::line("operations")?;
     for (operation, count) in &body.operations {

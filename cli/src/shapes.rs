@@ -76,6 +76,7 @@ pub(crate) enum Status {
     Waiting,
     Done,
     Failed,
+    Undone,
     /// A kind of outcome that this program does not know.
     Other,
 }
@@ -90,6 +91,9 @@ impl From<Option<TurnOutcome>> for OutcomeShape {
             }
             Some(TurnOutcome::Failed { step, reason }) => {
                 Self { step: Some(step), reason: Some(reason), ..empty(Status::Failed) }
+            }
+            Some(TurnOutcome::Undone(applied)) => {
+                Self { operations: applied.into_iter().map(Into::into).collect(), ..empty(Status::Undone) }
             }
             Some(_) => empty(Status::Other),
         }

@@ -43,6 +43,7 @@ pub(crate) fn outcome(outcome: Option<&TurnOutcome>) -> Vec<String> {
         }
         Some(TurnOutcome::Done(applied)) if applied.is_empty() => vec!["nothing to keep".to_owned()],
         Some(TurnOutcome::Done(applied)) => applied.iter().map(operation).collect(),
+        Some(TurnOutcome::Undone(_)) => vec!["UNDONE; nothing of this turn is kept any more".to_owned()],
         Some(_) => vec!["an outcome this version does not know".to_owned()],
     }
 }

@@ -407,6 +407,16 @@ pub enum MemoryState {
     Superseded,
     /// A DELETE retired it: it no longer holds.
     Retired,
+    /// An untrusted origin says it, against what the user stated: nothing finds it until the host confirms it.
+    Quarantined,
+}
+
+impl MemoryState {
+    /// What a version of this state is in history, once there is a newer one.
+    #[must_use]
+    pub(crate) fn superseded(self) -> Self {
+        if self == Self::Current { Self::Superseded } else { self }
+    }
 }
 
 /// A fact in the bank: one version of it.

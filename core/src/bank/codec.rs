@@ -253,6 +253,7 @@ impl From<&Memory> for MemoryV1 {
                 MemoryState::Current => 0,
                 MemoryState::Superseded => 1,
                 MemoryState::Retired => 2,
+                MemoryState::Quarantined => 3,
             },
         }
     }
@@ -274,6 +275,7 @@ impl MemoryV1 {
                 0 => MemoryState::Current,
                 1 => MemoryState::Superseded,
                 2 => MemoryState::Retired,
+                3 => MemoryState::Quarantined,
                 _ => return Err(DecodeError::Damaged("no such state")),
             },
         })
@@ -284,6 +286,7 @@ impl MemoryV1 {
 enum OutcomeV1 {
     Done(Vec<AppliedV1>),
     Failed { step: u8, reason: u8 },
+    Undone(Vec<AppliedV1>),
 }
 
 impl From<&TurnOutcome> for OutcomeV1 {
@@ -293,17 +296,19 @@ impl From<&TurnOutcome> for OutcomeV1 {
             TurnOutcome::Failed { step, reason } => {
                 Self::Failed { step: step_code(*step), reason: reason_code(*reason) }
             }
+            TurnOutcome::Undone(applied) => Self::Undone(applied.iter().map(AppliedV1::from).collect()),
         }
     }
 }
 
 impl OutcomeV1 {
     fn into_outcome(self) -> Result<TurnOutcome, DecodeError> {
+        let all = |applied: Vec<AppliedV1>| {
+            applied.into_iter().map(AppliedV1::into_applied).collect::<Result<Vec<_>, _>>()
+        };
         Ok(match self {
-            Self::Done(applied) => {
-                let applied = applied.into_iter().map(AppliedV1::into_applied);
-                TurnOutcome::Done(applied.collect::<Result<_, _>>()?)
-            }
+            Self::Done(applied) => TurnOutcome::Done(all(applied)?),
+            Self::Undone(applied) => TurnOutcome::Undone(all(applied)?),
             Self::Failed { step, reason } => {
                 TurnOutcome::Failed { step: step_of(step)?, reason: reason_of(reason)? }
             }

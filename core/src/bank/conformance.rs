@@ -448,8 +448,10 @@ fn counts_are_over_one_space(bank: &dyn Bank) {
     append(bank, &said("b", "1", "waits"));
     let turn = append(bank, &said("a", "1", "no dog"));
     commit(bank, &turn, vec![retired(&first, &turn)]);
-    let mine = Counts { turns: 3, waiting: 0, failed: 0, current: 1, retired: 1, versions: 3 };
-    let theirs = Counts { turns: 2, waiting: 1, failed: 0, current: 1, retired: 0, versions: 1 };
+    let mine =
+        Counts { turns: 3, waiting: 0, failed: 0, current: 1, retired: 1, quarantined: 0, versions: 3 };
+    let theirs =
+        Counts { turns: 2, waiting: 1, failed: 0, current: 1, retired: 0, quarantined: 0, versions: 1 };
     assert_eq!(bank.counts(&space("a")).unwrap(), mine);
     assert_eq!(bank.counts(&space("b")).unwrap(), theirs);
 }

@@ -97,12 +97,13 @@ impl Bank for MemoryBank {
 
     fn requeue(&self, id: TurnId) -> Result<bool, BankError> {
         let mut all = self.everything();
-        let failed = matches!(all.outcomes.get(&id), Some(TurnOutcome::Failed { .. }));
-        if failed {
+        let again =
+            matches!(all.outcomes.get(&id), Some(TurnOutcome::Failed { .. } | TurnOutcome::Undone(_)));
+        if again {
             all.outcomes.remove(&id);
             all.waiting.insert(id);
         }
-        Ok(failed)
+        Ok(again)
     }
 
     fn next_memory_id(&self) -> Result<MemoryId, BankError> {
@@ -196,10 +197,12 @@ impl Bank for MemoryBank {
             let failed = matches!(all.outcomes.get(&turn.id), Some(TurnOutcome::Failed { .. }));
             counts.failed += u64::from(failed);
         }
-        for memory in all.memories.values().flatten().filter(|memory| memory.space == *space) {
-            counts.versions += 1;
-            counts.current += u64::from(memory.state == MemoryState::Current);
-            counts.retired += u64::from(memory.state == MemoryState::Retired);
+        for versions in all.memories.values() {
+            let Some(newest) = versions.last().filter(|newest| newest.space == *space) else { continue };
+            counts.versions += versions.len() as u64;
+            counts.current += u64::from(newest.state == MemoryState::Current);
+            counts.retired += u64::from(newest.state == MemoryState::Retired);
+            counts.quarantined += u64::from(newest.state == MemoryState::Quarantined);
         }
         Ok(counts)
     }
@@ -237,7 +240,7 @@ impl Everything {
         self.drop_vectors(unit);
         let versions = self.memories.entry(id).or_default();
         if let Some(old) = versions.last_mut() {
-            old.state = MemoryState::Superseded;
+            old.state = old.state.superseded();
         }
         versions.push(memory);
         if let Some((embedder, vector)) = &write.vector

@@ -47,8 +47,8 @@ pub trait Bank: Send + Sync {
     /// What became of a turn; `None` while it waits or where there is no such turn.
     fn outcome(&self, id: TurnId) -> Result<Option<TurnOutcome>, BankError>;
 
-    /// Puts a turn whose outcome is [`TurnOutcome::Failed`] back into the queue. False where there is
-    /// no such turn or it did not fail.
+    /// Puts a turn whose outcome is [`TurnOutcome::Failed`] or [`TurnOutcome::Undone`] back into the queue. False
+    /// where there is no such turn or neither is so.
     fn requeue(&self, id: TurnId) -> Result<bool, BankError>;
 
     /// The id the next new memory must take. Ids are taken by [`Bank::commit`]; one that was never
@@ -56,8 +56,8 @@ pub trait Bank: Send + Sync {
     fn next_memory_id(&self) -> Result<MemoryId, BankError>;
 
     /// Takes a turn out of the queue with its outcome, and writes the memory versions that came of it:
-    /// all or nothing, durable on return. The previous version of each written memory becomes
-    /// [`MemoryState::Superseded`](crate::types::MemoryState::Superseded) in history.
+    /// all or nothing, durable on return. Where the previous version of a written memory held, it becomes
+    /// [`MemoryState::Superseded`](crate::types::MemoryState::Superseded) in history; else it keeps its state.
     ///
     /// Refused with [`BankError::Conflict`] where a memory is not at the version the commit expects, something it
     /// read is gone, or the turn no longer waits; nothing is changed then.
@@ -163,15 +163,24 @@ pub enum TurnOutcome {
         /// Why, without any text of the turn.
         reason: FailReason,
     },
+    /// It was worked through, and what it changed was taken back; what that was, in order.
+    Undone(Vec<Applied>),
 }
 
 impl TurnOutcome {
     /// This outcome without what quotes a memory; `None` where nothing does.
     fn without(self, id: MemoryId) -> Option<Self> {
-        let Self::Done(mut applied) = self else { return None };
-        let before = applied.len();
-        applied.retain(|one| one.memory != Some(id) && one.beside != Some(id));
-        (applied.len() < before).then_some(Self::Done(applied))
+        let quotes = |one: &Applied| one.memory == Some(id) || one.beside == Some(id);
+        let (Self::Done(applied) | Self::Undone(applied)) = &self else { return None };
+        if !applied.iter().any(quotes) {
+            return None;
+        }
+        let without = |applied: Vec<Applied>| applied.into_iter().filter(|one| !quotes(one)).collect();
+        Some(match self {
+            Self::Done(applied) => Self::Done(without(applied)),
+            Self::Undone(applied) => Self::Undone(without(applied)),
+            failed @ Self::Failed { .. } => failed,
+        })
     }
 }
 
@@ -215,6 +224,8 @@ pub struct Counts {
     pub current: u64,
     /// Memories that were retired.
     pub retired: u64,
+    /// Memories that wait for the host to confirm them.
+    pub quarantined: u64,
     /// Versions of memories, all told.
     pub versions: u64,
 }

@@ -152,7 +152,9 @@ impl Bank for SledBank {
 
     fn requeue(&self, id: TurnId) -> Result<bool, BankError> {
         self.change(|view, change| {
-            let Some(TurnOutcome::Failed { .. }) = view.outcome(id)? else { return Ok(false) };
+            let Some(TurnOutcome::Failed { .. } | TurnOutcome::Undone(_)) = view.outcome(id)? else {
+                return Ok(false);
+            };
             let Some(turn) = view.turn(id)? else { return Ok(false) };
             change.drop(&outcome_key(id))?;
             change.drop(&failed_key(&turn.space, id))?;
@@ -301,6 +303,7 @@ impl Bank for SledBank {
             for memory in view.memories(space)? {
                 counts.current += u64::from(memory.state == MemoryState::Current);
                 counts.retired += u64::from(memory.state == MemoryState::Retired);
+                counts.quarantined += u64::from(memory.state == MemoryState::Quarantined);
                 // Versions are numbered from 1 and forgotten only all together.
                 counts.versions += u64::from(memory.version);
             }
@@ -374,7 +377,7 @@ fn write_version(
     let space = &write.memory.space;
     if let Some(old) = previous {
         let version = old.version;
-        change.record(&version_key(id, version), &Memory { state: MemoryState::Superseded, ..old })?;
+        change.record(&version_key(id, version), &Memory { state: old.state.superseded(), ..old })?;
         drop_vectors(view, change, space, UnitId::Memory(id))?;
     }
     let memory = with_known_sources(view, &write.memory)?;

@@ -321,7 +321,8 @@ impl Engine {
         for newest in self.0.bank.memories(space)? {
             let versions = self.0.bank.history(newest.id)?;
             let version = versions.into_iter().rev().find(|version| version.recorded <= recorded);
-            let held = version.filter(|version| version.state != MemoryState::Retired);
+            let holds = |state| matches!(state, MemoryState::Current | MemoryState::Superseded);
+            let held = version.filter(|version| holds(version.state));
             then.extend(held.map(|version| Memory { state: MemoryState::Current, ..version }));
         }
         Ok(then)
@@ -417,7 +418,7 @@ impl Engine {
                         }
                     }
                 }
-                None => {}
+                Some(TurnOutcome::Undone(_)) | None => {}
             }
         }
         Ok(stats)
