@@ -460,6 +460,18 @@ pub enum UnitId {
     Turn(TurnId),
 }
 
+impl UnitId {
+    /// The memory it is.
+    pub fn memory(self) -> Option<MemoryId> {
+        if let Self::Memory(id) = self { Some(id) } else { None }
+    }
+
+    /// The turn it is.
+    pub fn turn(self) -> Option<TurnId> {
+        if let Self::Turn(id) = self { Some(id) } else { None }
+    }
+}
+
 impl fmt::Display for UnitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

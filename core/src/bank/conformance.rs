@@ -556,12 +556,33 @@ const SPACES: [&str; 2] = ["a", "ab"];
 
 #[derive(Debug, Clone)]
 enum Op {
-    Append { space: usize, session: usize, reference: Option<u8> },
-    Work { turn: u64, adds: u64, changes: Vec<Change>, fails: bool },
+    Append {
+        space: usize,
+        session: usize,
+        reference: Option<u8>,
+    },
+    Work {
+        turn: u64,
+        adds: u64,
+        changes: Vec<Change>,
+        fails: bool,
+    },
     Requeue(u64),
     ForgetTurn(u64),
+    /// Turns and memories together.
+    Forget(Vec<(bool, u64)>),
+    Revise {
+        memory: u64,
+        retire: bool,
+        undone: Option<u64>,
+        stale: bool,
+    },
     ForgetMemory(u64),
-    PutVectors { embedder: usize, units: Vec<(bool, u64)>, number: usize },
+    PutVectors {
+        embedder: usize,
+        units: Vec<(bool, u64)>,
+        number: usize,
+    },
     Reopen,
 }
 
@@ -587,7 +608,10 @@ fn any_op() -> impl Strategy<Value = Op> {
             .prop_map(|(turn, adds, changes, fails)| Op::Work { turn, adds, changes, fails }),
         1 => turn.clone().prop_map(Op::Requeue),
         1 => turn.prop_map(Op::ForgetTurn),
-        1 => memory.prop_map(Op::ForgetMemory),
+        1 => memory.clone().prop_map(Op::ForgetMemory),
+        1 => units.clone().prop_map(Op::Forget),
+        3 => (memory, any::<bool>(), prop::option::of(1..10_u64), prop::bool::weighted(0.1))
+            .prop_map(|(memory, retire, undone, stale)| Op::Revise { memory, retire, undone, stale }),
         1 => (0..2_usize, units, 0..16_usize)
             .prop_map(|(embedder, units, number)| Op::PutVectors { embedder, units, number }),
         1 => Just(Op::Reopen),
@@ -620,6 +644,24 @@ fn commit_of(bank: &dyn Bank, turn: u64, adds: u64, changes: &[Change], fails: b
     Commit { turn: TurnId(turn), outcome, writes, read: read.into_iter().collect() }
 }
 
+fn unit_ids(units: &[(bool, u64)]) -> Vec<UnitId> {
+    let unit = |(turn, id): &(bool, u64)| {
+        if *turn { UnitId::Turn(TurnId(*id)) } else { UnitId::Memory(MemoryId(*id)) }
+    };
+    units.iter().map(unit).collect()
+}
+
+/// The write that a [`Op::Revise`] asks for: no turn is behind it.
+fn revision_of(bank: &dyn Bank, memory: u64, retire: bool, stale: bool) -> Option<MemoryWrite> {
+    let old = bank.memory(MemoryId(memory)).unwrap()?;
+    let version = old.version + 1 + u32::from(stale);
+    let becomes = if retire { MemoryState::Retired } else { MemoryState::Current };
+    let expects = Some(version - 1);
+    let memory = Memory { version, text: "revised".to_owned(), state: becomes, ..old };
+    let vector = Some((EMBEDDERS[1].to_owned(), vector(3)));
+    Some(MemoryWrite { memory, expects, vector })
+}
+
 /// Does it, and tells all of the answer that two banks must agree on.
 fn run(bank: &dyn Bank, op: &Op, commit: &Commit) -> String {
     match op {
@@ -633,12 +675,14 @@ fn run(bank: &dyn Bank, op: &Op, commit: &Commit) -> String {
         Op::Work { .. } => format!("{:?}", bank.commit(commit)),
         Op::Requeue(id) => format!("{:?}", bank.requeue(TurnId(*id))),
         Op::ForgetTurn(id) => format!("{:?}", bank.forget_turn(TurnId(*id))),
+        Op::Forget(units) => format!("{:?}", bank.forget(&unit_ids(units))),
+        Op::Revise { undone, .. } => {
+            let undone: Vec<TurnId> = undone.map(TurnId).into_iter().collect();
+            format!("{:?}", bank.revise(&commit.writes, &undone))
+        }
         Op::ForgetMemory(id) => format!("{:?}", bank.forget_memory(MemoryId(*id))),
         Op::PutVectors { embedder, units, number } => {
-            let unit = |(turn, id): &(bool, u64)| {
-                if *turn { UnitId::Turn(TurnId(*id)) } else { UnitId::Memory(MemoryId(*id)) }
-            };
-            let vectors: Vec<_> = units.iter().map(|id| (unit(id), vector(*number))).collect();
+            let vectors: Vec<_> = unit_ids(units).into_iter().map(|unit| (unit, vector(*number))).collect();
             format!("{:?}", bank.put_vectors(EMBEDDERS[*embedder], &vectors))
         }
         Op::Reopen => String::new(),
@@ -667,6 +711,10 @@ proptest! {
             }
             let commit = match op {
                 Op::Work { turn, adds, changes, fails } => commit_of(&oracle, *turn, *adds, changes, *fails),
+                Op::Revise { memory, retire, stale, .. } => {
+                    let writes = revision_of(&oracle, *memory, *retire, *stale).into_iter().collect();
+                    Commit { turn: TurnId(0), outcome: failed(), writes, read: vec![] }
+                }
                 _ => Commit { turn: TurnId(0), outcome: failed(), writes: vec![], read: vec![] },
             };
             prop_assert_eq!(run(&disk, op, &commit), run(&oracle, op, &commit));

@@ -137,29 +137,61 @@ impl Bank for MemoryBank {
         Ok(self.everything().memories.get(&id).cloned().unwrap_or_default())
     }
 
-    fn forget_memory(&self, id: MemoryId) -> Result<bool, BankError> {
+    fn revise(&self, writes: &[MemoryWrite], undone: &[TurnId]) -> Result<(), BankError> {
         let mut all = self.everything();
-        if all.memories.remove(&id).is_none() {
-            return Ok(false);
+        let mut ids = BTreeSet::new();
+        let mut fits = |write: &MemoryWrite| {
+            let memory = &write.memory;
+            write.expects.is_some() && ids.insert(memory.id) && all.accepts_write(write, &memory.space)
+        };
+        if let Some(write) = writes.iter().find(|write| !fits(write)) {
+            return Err(BankError::MemoryChanged { memory: write.memory.id });
         }
-        all.drop_vectors(UnitId::Memory(id));
+        let not_done = |id: &&TurnId| !matches!(all.outcomes.get(id), Some(TurnOutcome::Done(_)));
+        if let Some(turn) = undone.iter().find(not_done) {
+            return Err(BankError::Conflict { turn: *turn });
+        }
+        for write in writes {
+            all.write(write);
+        }
+        for id in undone {
+            if let Some(outcome) = all.outcomes.get_mut(id)
+                && let TurnOutcome::Done(applied) = outcome
+            {
+                *outcome = TurnOutcome::Undone(std::mem::take(applied));
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&self, units: &[UnitId]) -> Result<usize, BankError> {
+        let mut all = self.everything();
+        let units: BTreeSet<UnitId> =
+            units.iter().copied().filter(|unit| all.space_of(*unit).is_some()).collect();
+        let mut gone = BTreeSet::new();
+        for unit in &units {
+            all.drop_vectors(*unit);
+            match unit {
+                UnitId::Memory(id) => {
+                    all.memories.remove(id);
+                    gone.insert(*id);
+                }
+                UnitId::Turn(id) => {
+                    all.turns.remove(id);
+                    all.waiting.remove(id);
+                    all.outcomes.remove(id);
+                    for memory in all.memories.values_mut().flatten() {
+                        memory.sources.retain(|source| source != id);
+                    }
+                }
+            }
+        }
         for outcome in all.outcomes.values_mut() {
-            if let Some(without) = outcome.clone().without(id) {
+            if let Some(without) = outcome.clone().without(&gone) {
                 *outcome = without;
             }
         }
-        Ok(true)
-    }
-
-    fn forget_turn(&self, id: TurnId) -> Result<bool, BankError> {
-        let mut all = self.everything();
-        all.drop_vectors(UnitId::Turn(id));
-        all.waiting.remove(&id);
-        all.outcomes.remove(&id);
-        for memory in all.memories.values_mut().flatten() {
-            memory.sources.retain(|source| *source != id);
-        }
-        Ok(all.turns.remove(&id).is_some())
+        Ok(units.len())
     }
 
     fn put_vectors(&self, embedder: &str, vectors: &[(UnitId, Vector)]) -> Result<(), BankError> {

@@ -19,6 +19,8 @@ pub use self::cipher::BankKey;
 pub use self::memory::MemoryBank;
 pub use self::sled::SledBank;
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::decision::Applied;
@@ -72,15 +74,30 @@ pub trait Bank: Send + Sync {
     /// All versions of a memory, oldest first; empty where there is no such memory.
     fn history(&self, id: MemoryId) -> Result<Vec<Memory>, BankError>;
 
-    /// Removes a memory with all its versions and vectors, and what the outcomes of turns quote of it; a bank
-    /// on disk leaves no byte of them in any file. The turns it came from stay. False where there is none.
+    /// Writes new versions of memories that no turn asked for, and marks turns as [`TurnOutcome::Undone`]: all or
+    /// nothing, durable on return.
     ///
-    /// Where it fails after the memory is gone, removing the bytes is done when the bank is next opened.
-    fn forget_memory(&self, id: MemoryId) -> Result<bool, BankError>;
+    /// Refused where a memory is not at the version a write expects ([`BankError::MemoryChanged`]), or a turn is not
+    /// [`TurnOutcome::Done`] ([`BankError::Conflict`]); nothing is changed then.
+    fn revise(&self, writes: &[MemoryWrite], undone: &[TurnId]) -> Result<(), BankError>;
 
-    /// Removes a turn with its vector, its queue entry and its outcome, like [`Bank::forget_memory`]. Memories that name it as a
-    /// source stay, without naming it any more. False where there is none.
-    fn forget_turn(&self, id: TurnId) -> Result<bool, BankError>;
+    /// Removes memories with all their versions and vectors and what the outcomes of turns quote of them, and turns
+    /// with their vectors, queue entries and outcomes; a bank on disk leaves no byte of them in any file. All or
+    /// nothing; how many there were. The turns that a memory came from stay, and so do the memories that came from a
+    /// turn, without naming it any more.
+    ///
+    /// Where it fails after they are gone, removing the bytes is done when the bank is next opened.
+    fn forget(&self, units: &[UnitId]) -> Result<usize, BankError>;
+
+    /// [`Bank::forget`] for one memory. False where there is none.
+    fn forget_memory(&self, id: MemoryId) -> Result<bool, BankError> {
+        Ok(self.forget(&[UnitId::Memory(id)])? > 0)
+    }
+
+    /// [`Bank::forget`] for one turn. False where there is none.
+    fn forget_turn(&self, id: TurnId) -> Result<bool, BankError> {
+        Ok(self.forget(&[UnitId::Turn(id)])? > 0)
+    }
 
     /// Stores vectors made by the embedder `embedder` (its identity). Units that are gone are skipped.
     fn put_vectors(&self, embedder: &str, vectors: &[(UnitId, Vector)]) -> Result<(), BankError>;
@@ -168,9 +185,9 @@ pub enum TurnOutcome {
 }
 
 impl TurnOutcome {
-    /// This outcome without what quotes a memory; `None` where nothing does.
-    fn without(self, id: MemoryId) -> Option<Self> {
-        let quotes = |one: &Applied| one.memory == Some(id) || one.beside == Some(id);
+    /// This outcome without what quotes these memories; `None` where nothing does.
+    fn without(self, gone: &BTreeSet<MemoryId>) -> Option<Self> {
+        let quotes = |one: &Applied| [one.memory, one.beside].iter().flatten().any(|id| gone.contains(id));
         let (Self::Done(applied) | Self::Undone(applied)) = &self else { return None };
         if !applied.iter().any(quotes) {
             return None;
@@ -353,6 +370,12 @@ pub enum BankError {
     Conflict {
         /// The turn.
         turn: TurnId,
+    },
+    /// A memory is not at the version that was expected. Nothing was changed.
+    #[error("memory {memory} changed meanwhile: read it again, then decide")]
+    MemoryChanged {
+        /// The memory.
+        memory: MemoryId,
     },
     /// The store or the disk failed. If this was a change it may or may not be there after a restart, but
     /// never in part.

@@ -66,19 +66,19 @@ impl SledBank {
         self.store.change(|db, seal, change| work(&View { db, seal }, &mut Change { seal, change }))
     }
 
-    /// Runs `work`, which removes something, and leaves no byte of that on disk.
+    /// Runs `work`, which removes something and says how much, and leaves no byte of that on disk.
     fn erase(
         &self,
-        work: impl FnOnce(&View, &mut Change) -> Result<bool, BankError>,
-    ) -> Result<bool, BankError> {
+        work: impl FnOnce(&View, &mut Change) -> Result<usize, BankError>,
+    ) -> Result<usize, BankError> {
         let erased = self.change(|view, change| {
             let erased = work(view, change)?;
-            if erased {
+            if erased > 0 {
                 change.mark(&Key::new(Table::Erasing))?;
             }
             Ok(erased)
         })?;
-        if erased {
+        if erased > 0 {
             self.finish_erasing()?;
         }
         Ok(erased)
@@ -201,43 +201,59 @@ impl Bank for SledBank {
         })
     }
 
-    fn forget_memory(&self, id: MemoryId) -> Result<bool, BankError> {
-        self.erase(|view, change| {
-            let Some(newest) = view.memory(id)? else { return Ok(false) };
-            drop_vectors(view, change, &newest.space, UnitId::Memory(id))?;
-            change.drop(&memory_key(id))?;
-            change.drop(&space_memory_key(&newest.space, id))?;
-            for version in view.superseded(id)?.iter().chain([&newest]) {
-                change.drop(&version_key(id, version.version))?;
-                for turn in &version.sources {
-                    change.drop(&source_key(*turn, id))?;
+    fn revise(&self, writes: &[MemoryWrite], undone: &[TurnId]) -> Result<(), BankError> {
+        self.change(|view, change| {
+            let free = view.counter(MEMORY_COUNTER)?;
+            let mut ids = BTreeSet::new();
+            for write in writes {
+                let memory = &write.memory;
+                let changed = || BankError::MemoryChanged { memory: memory.id };
+                if write.expects.is_none() || !ids.insert(memory.id) {
+                    return Err(changed());
+                }
+                let previous = fitting(view, write, &memory.space, free, changed)?;
+                write_version(view, change, write, previous)?;
+            }
+            for id in undone {
+                match view.outcome(*id)? {
+                    Some(TurnOutcome::Done(applied)) => {
+                        change.record(&outcome_key(*id), &TurnOutcome::Undone(applied))?;
+                    }
+                    _ => return Err(BankError::Conflict { turn: *id }),
                 }
             }
-            for (turn, outcome) in view.outcomes()? {
-                if let Some(without) = outcome.without(id) {
-                    change.record(&outcome_key(turn), &without)?;
-                }
-            }
-            Ok(true)
+            Ok(())
         })
     }
 
-    fn forget_turn(&self, id: TurnId) -> Result<bool, BankError> {
+    fn forget(&self, units: &[UnitId]) -> Result<usize, BankError> {
+        let turns: BTreeSet<TurnId> = units.iter().filter_map(|unit| unit.turn()).collect();
+        let memories: BTreeSet<MemoryId> = units.iter().filter_map(|unit| unit.memory()).collect();
         self.erase(|view, change| {
-            let Some(turn) = view.turn(id)? else { return Ok(false) };
-            drop_vectors(view, change, &turn.space, UnitId::Turn(id))?;
-            for key in turn_indexes(&turn) {
-                change.drop(&key)?;
+            let mut forgotten = 0;
+            let mut named = BTreeSet::new();
+            for id in &turns {
+                forgotten += usize::from(forget_turn(view, change, *id, &mut named)?);
             }
-            for key in [turn_key(id), waiting_key(id), outcome_key(id), failed_key(&turn.space, id)] {
-                change.drop(&key)?;
+            for id in named.difference(&memories) {
+                unname_sources(view, change, *id, &turns)?;
             }
-            for memory in view.ids(&Key::new(Table::Source).id(id.0)) {
-                let memory = MemoryId(memory?);
-                change.drop(&source_key(id, memory))?;
-                unname_source(view, change, memory, id)?;
+            let mut gone = BTreeSet::new();
+            for id in &memories {
+                if forget_memory(view, change, *id)? {
+                    gone.insert(*id);
+                }
             }
-            Ok(true)
+            if !gone.is_empty() {
+                for (turn, outcome) in view.outcomes()? {
+                    if let Some(without) = outcome.without(&gone)
+                        && !turns.contains(&turn)
+                    {
+                        change.record(&outcome_key(turn), &without)?;
+                    }
+                }
+            }
+            Ok(forgotten + gone.len())
         })
     }
 
@@ -346,24 +362,35 @@ fn accept(view: &View, commit: &Commit) -> Result<Vec<Option<Memory>>, BankError
     }
     let free = view.counter(MEMORY_COUNTER)?;
     let mut previous = Vec::with_capacity(commit.writes.len());
-    for MemoryWrite { memory, expects, .. } in &commit.writes {
-        let newest = view.memory(memory.id)?;
-        let fits = match (&newest, expects) {
-            // An id below the counter was taken before, also where its memory is gone.
-            (None, None) => memory.version == 1 && (free..u64::MAX).contains(&memory.id.0),
-            (Some(newest), Some(expected)) => {
-                newest.version == *expected
-                    && expected.checked_add(1) == Some(memory.version)
-                    && newest.space == memory.space
-            }
-            _ => false,
-        };
-        if !fits || memory.space != turn.space || memory.state == MemoryState::Superseded {
-            return Err(conflict());
-        }
-        previous.push(newest);
+    for write in &commit.writes {
+        previous.push(fitting(view, write, &turn.space, free, conflict)?);
     }
     Ok(previous)
+}
+
+/// The version that a write replaces, which is none where it makes a memory; the error where it does not fit the
+/// bank. An id below `free` was taken before, also where its memory is gone.
+fn fitting(
+    view: &View,
+    MemoryWrite { memory, expects, .. }: &MemoryWrite,
+    space: &SpaceId,
+    free: u64,
+    unfit: impl FnOnce() -> BankError,
+) -> Result<Option<Memory>, BankError> {
+    let newest = view.memory(memory.id)?;
+    let fits = match (&newest, expects) {
+        (None, None) => memory.version == 1 && (free..u64::MAX).contains(&memory.id.0),
+        (Some(newest), Some(expected)) => {
+            newest.version == *expected
+                && expected.checked_add(1) == Some(memory.version)
+                && newest.space == memory.space
+        }
+        _ => false,
+    };
+    if fits && memory.space == *space && memory.state != MemoryState::Superseded {
+        return Ok(newest);
+    }
+    Err(unfit())
 }
 
 /// Puts one new version into the batch. Every vector of the earlier version goes: it is of another text.
@@ -422,9 +449,53 @@ fn check_records(view: &View) -> Result<(), BankError> {
     Ok(())
 }
 
-fn unname_source(view: &View, change: &mut Change, id: MemoryId, turn: TurnId) -> Result<(), BankError> {
+/// Removes a turn; `named` gets the memories that name it as a source. False where there is none.
+fn forget_turn(
+    view: &View,
+    change: &mut Change,
+    id: TurnId,
+    named: &mut BTreeSet<MemoryId>,
+) -> Result<bool, BankError> {
+    let Some(turn) = view.turn(id)? else { return Ok(false) };
+    drop_vectors(view, change, &turn.space, UnitId::Turn(id))?;
+    for key in turn_indexes(&turn) {
+        change.drop(&key)?;
+    }
+    for key in [turn_key(id), waiting_key(id), outcome_key(id), failed_key(&turn.space, id)] {
+        change.drop(&key)?;
+    }
+    for memory in view.ids(&Key::new(Table::Source).id(id.0)) {
+        let memory = MemoryId(memory?);
+        change.drop(&source_key(id, memory))?;
+        named.insert(memory);
+    }
+    Ok(true)
+}
+
+/// Removes a memory with all its versions. False where there is none.
+fn forget_memory(view: &View, change: &mut Change, id: MemoryId) -> Result<bool, BankError> {
+    let Some(newest) = view.memory(id)? else { return Ok(false) };
+    drop_vectors(view, change, &newest.space, UnitId::Memory(id))?;
+    change.drop(&memory_key(id))?;
+    change.drop(&space_memory_key(&newest.space, id))?;
+    for version in view.superseded(id)?.iter().chain([&newest]) {
+        change.drop(&version_key(id, version.version))?;
+        for turn in &version.sources {
+            change.drop(&source_key(*turn, id))?;
+        }
+    }
+    Ok(true)
+}
+
+/// Takes the turns out of the sources of every version of a memory.
+fn unname_sources(
+    view: &View,
+    change: &mut Change,
+    id: MemoryId,
+    turns: &BTreeSet<TurnId>,
+) -> Result<(), BankError> {
     let without = |mut memory: Memory| {
-        memory.sources.retain(|source| *source != turn);
+        memory.sources.retain(|source| !turns.contains(source));
         memory
     };
     for version in view.superseded(id)? {

@@ -7,7 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::bank::{Appended, Bank, BankError, Commit, Counts, TurnOutcome};
+use crate::bank::{Appended, Bank, BankError, Commit, Counts, MemoryWrite, TurnOutcome};
 use crate::embed::Vector;
 use crate::types::{Memory, MemoryId, NewTurn, SpaceId, Timestamp, Turn, TurnId, UnitId};
 
@@ -126,12 +126,12 @@ impl<B: Bank> Bank for FaultyBank<B> {
         self.inner.history(id)
     }
 
-    fn forget_memory(&self, id: MemoryId) -> Result<bool, BankError> {
-        self.change(|bank| bank.forget_memory(id))
+    fn revise(&self, writes: &[MemoryWrite], undone: &[TurnId]) -> Result<(), BankError> {
+        self.change(|bank| bank.revise(writes, undone))
     }
 
-    fn forget_turn(&self, id: TurnId) -> Result<bool, BankError> {
-        self.change(|bank| bank.forget_turn(id))
+    fn forget(&self, units: &[UnitId]) -> Result<usize, BankError> {
+        self.change(|bank| bank.forget(units))
     }
 
     fn put_vectors(&self, embedder: &str, vectors: &[(UnitId, Vector)]) -> Result<(), BankError> {
