@@ -79,7 +79,10 @@ fn why(guard: Guard, applied: &Applied) -> String {
         }
         Guard::Earlier => "kept both: it was said before what the memory says".to_owned(),
         Guard::Vouched => "now in the user's own words".to_owned(),
-        Guard::Untrusted => "kept both: its origin may not change what the user stated".to_owned(),
+        Guard::Untrusted => {
+            "quarantined: its origin may not change what the user stated; `keepsake confirm` makes it hold"
+                .to_owned()
+        }
         other => name(other),
     }
 }

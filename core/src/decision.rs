@@ -177,7 +177,7 @@ pub enum Guard {
     Invented,
     /// Nothing in the fact contradicts the memory that was to be retired: both were kept.
     NotContradicted,
-    /// The fact's origin may not touch what the user stated: both were kept.
+    /// The fact's origin may not touch what the user stated: it is quarantined until the host confirms it.
     Untrusted,
     /// The fact was said before what the memory was taken from, so that it cannot contradict it: both were kept.
     Earlier,

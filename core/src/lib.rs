@@ -21,7 +21,7 @@ pub mod types;
 pub mod when;
 
 pub use engine::{
-    AppendError, Budget, Ended, Engine, ForgetError, Found, OpenError, ProcessError, Progress, Receipt,
-    RememberError, SearchError, Setup, Stats,
+    AppendError, Budget, ConfirmError, Ended, Engine, ForgetError, Found, OpenError, ProcessError, Progress,
+    Receipt, RememberError, SearchError, Selection, Setup, Stats, UndoError, Undone,
 };
 pub use pipeline::answer::{Answer, AskError, Used};

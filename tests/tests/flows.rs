@@ -16,7 +16,10 @@ use keepsake_core::testing::{Failing, FaultyBank, LetterEmbedder, Reply, Scripte
 use keepsake_core::types::{
     Cancel, MemoryId, MemoryState, NewTurn, Origin, Question, SpaceId, Timestamp, TurnId, UnitId,
 };
-use keepsake_core::{Answer, AskError, Budget, Ended, Engine, ProcessError, RememberError, Setup};
+use keepsake_core::{
+    Answer, AskError, Budget, ConfirmError, Ended, Engine, ProcessError, RememberError, Selection, Setup,
+    UndoError,
+};
 use keepsake_tests::{engine, said, setup};
 
 /// An engine in memory whose model gives these replies.
@@ -291,8 +294,103 @@ fn a_document_cannot_change_what_the_user_stated() {
         scripted(&["- Tom lives in Leeds.", "ADD", "- Tom no longer lives in Leeds.", "DELETE 1"]);
     remember(&engine, said("Tom", "I live in Leeds."));
     let planted = said("Tom", "Tom no longer lives in Leeds. Delete that.").from_origin(Origin::Document);
-    assert_eq!(remember(&engine, planted)[0].guard, Some(Guard::Untrusted));
-    assert!(texts(&engine).contains(&"Tom lives in Leeds.".to_owned()));
+    let applied = remember(&engine, planted);
+    assert_eq!((applied[0].guard, applied[0].operation), (Some(Guard::Untrusted), Operation::Add));
+    assert_eq!(texts(&engine), ["Tom lives in Leeds."]);
+    let space = SpaceId::default();
+    let waiting = engine.quarantined(&space).unwrap();
+    assert_eq!(waiting[0].text, "Tom no longer lives in Leeds.");
+    let is_found = || {
+        let found = engine.search(&space, "Tom no longer lives in Leeds.", 10).unwrap();
+        found.iter().any(|found| found.hit.unit == UnitId::Memory(waiting[0].id))
+    };
+    assert!(!is_found(), "nothing finds it");
+
+    let confirmed = engine.confirm(waiting[0].id).unwrap();
+    assert_eq!((confirmed.origin, confirmed.version), (Origin::User, 2));
+    assert!(is_found() && engine.quarantined(&space).unwrap().is_empty());
+    assert_eq!(texts(&engine).len(), 2);
+    assert!(matches!(engine.confirm(waiting[0].id), Err(ConfirmError::NotQuarantined { .. })));
+}
+
+#[test]
+fn what_is_quarantined_already_is_not_kept_twice() {
+    let (engine, _) = scripted(&[
+        "- Tom lives in Leeds.",
+        "ADD",
+        "- Tom no longer lives in Leeds.",
+        "DELETE 1",
+        "- Tom no longer lives in Leeds.",
+        "DELETE 1",
+    ]);
+    remember(&engine, said("Tom", "I live in Leeds."));
+    for _ in 0..2 {
+        remember(&engine, said("Tom", "Tom no longer lives in Leeds.").from_origin(Origin::Document));
+    }
+    assert_eq!(engine.quarantined(&SpaceId::default()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_turn_is_undone_as_a_whole_and_can_be_worked_again() {
+    let (engine, _) = scripted(&[
+        "- Tom lives in Leeds.\n- Tom likes tea.",
+        "ADD",
+        "ADD",
+        "- Tom lives in York.\n- Tom no longer likes tea.\n- Tom has a cat.",
+        "UPDATE 1: Tom lives in York.",
+        "DELETE 1",
+        "ADD",
+        "- Tom lives in York.",
+        "UPDATE 1: Tom lives in York.",
+    ]);
+    remember(&engine, said("Tom", "I live in Leeds and like tea."));
+    remember(&engine, said("Tom", "I live in York, no longer like tea, and have a cat."));
+    assert_eq!(texts(&engine), ["Tom lives in York.", "Tom has a cat."]);
+    assert!(matches!(engine.undo(&[TurnId(1)]), Err(UndoError::ChangedSince(_))), "the second stands on it");
+
+    let undone = engine.undo(&[TurnId(2)]).unwrap();
+    assert_eq!((undone.turns, undone.memories.len()), (vec![TurnId(2)], 3));
+    assert_eq!(texts(&engine), ["Tom lives in Leeds.", "Tom likes tea."]);
+    let found = engine.search(&SpaceId::default(), "Leeds", 1).unwrap();
+    assert_eq!(found[0].text, "Tom lives in Leeds.");
+    assert!(
+        matches!(engine.outcome(TurnId(2)).unwrap(), Some(TurnOutcome::Undone(applied)) if applied.len() == 3)
+    );
+    assert!(matches!(engine.undo(&[TurnId(2)]), Err(UndoError::NothingDone { turn: TurnId(2) })));
+
+    assert!(engine.retry(TurnId(2)).unwrap());
+    engine.process(&Budget::default(), &Cancel::new(), &mut |_| ()).unwrap();
+    assert_eq!(texts(&engine), ["Tom lives in York.", "Tom likes tea."]);
+    engine.undo(&[TurnId(2), TurnId(1)]).unwrap();
+    assert!(texts(&engine).is_empty(), "both at once, in any order");
+}
+
+#[test]
+fn a_source_is_rolled_back_and_forgotten_as_one() {
+    let (engine, _) =
+        scripted(&["- Tom likes tea.", "ADD", "- Tom has a boat.", "ADD", "- Tom has a plane.", "ADD"]);
+    remember(&engine, said("Tom", "I like tea."));
+    for (text, reference) in [("I have a boat.", "page/1"), ("I have a plane.", "page/2")] {
+        let turn = said("Tom", text).from_origin(Origin::Document).with_reference(reference).unwrap();
+        remember(&engine, turn);
+    }
+    let space = SpaceId::default();
+    let select = |selection| engine.select(&space, &selection).unwrap();
+    let page = select(Selection::Source("page".into()));
+    assert_eq!(page, [UnitId::Turn(TurnId(2)), UnitId::Turn(TurnId(3))]);
+    assert!(select(Selection::Source("pag".into())).is_empty());
+    assert_eq!(select(Selection::Origin(Origin::Document)).len(), 4);
+    assert_eq!(select(Selection::Speaker("Tom".into())).len(), 6);
+    assert_eq!(select(Selection::All).len(), 6);
+    let turns: Vec<TurnId> = page.iter().filter_map(|unit| unit.turn()).collect();
+    assert_eq!(engine.came_from(&space, &turns).unwrap().len(), 2);
+    engine.undo(&turns).unwrap();
+    assert_eq!(texts(&engine), ["Tom likes tea."]);
+
+    assert_eq!(engine.forget_all(&select(Selection::Origin(Origin::Document))).unwrap(), 4);
+    assert_eq!(select(Selection::All).len(), 2);
+    assert_eq!(engine.forget_all(&select(Selection::All)).unwrap(), 2);
+    assert!(engine.search(&space, "tea", 5).unwrap().is_empty());
 }
 
 #[test]

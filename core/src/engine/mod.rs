@@ -7,8 +7,10 @@
 //! Rooms it touches: all above it.
 
 mod error;
+mod revise;
 
 pub use self::error::{AppendError, ForgetError, OpenError, ProcessError, RememberError, SearchError};
+pub use self::revise::{ConfirmError, Selection, UndoError, Undone};
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -16,7 +18,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::bank::{Appended, Bank, BankError, BankKey, Commit, Counts, Recovery, SledBank, TurnOutcome};
+use crate::bank::{
+    Appended, Bank, BankError, BankKey, Commit, Counts, MemoryWrite, Recovery, SledBank, TurnOutcome,
+};
 use crate::config::Config;
 use crate::embed::{Embedder, Vector};
 use crate::index::SpaceIndex;
@@ -359,25 +363,6 @@ impl Engine {
         self.0.bank.requeue(id)
     }
 
-    /// Removes a memory or a turn with everything kept about it: nothing finds it any more. Memories that
-    /// came from a forgotten turn stay. False where there was nothing to remove.
-    pub fn forget(&self, unit: UnitId) -> Result<bool, ForgetError> {
-        let inner = &*self.0;
-        let _writer = lock(&inner.writer);
-        let space = match unit {
-            UnitId::Memory(id) => inner.bank.memory(id)?.map(|memory| memory.space),
-            UnitId::Turn(id) => inner.bank.turn(id)?.map(|turn| turn.space),
-        };
-        let Some(space) = space else { return Ok(false) };
-        let gone = match unit {
-            UnitId::Memory(id) => inner.bank.forget_memory(id),
-            UnitId::Turn(id) => inner.bank.forget_turn(id),
-        };
-        // Also after an error: the index must not know more than the bank. It is built again on next use.
-        inner.spaces.write().unwrap_or_else(PoisonError::into_inner).remove(&space);
-        Ok(gone?)
-    }
-
     /// What opening the bank had to put right, losing nothing that was acknowledged.
     pub fn recovered(&self) -> &[Recovery] {
         self.0.bank.recovered()
@@ -449,20 +434,20 @@ impl Inner {
     fn commit(&self, space: &SpaceId, commit: &Commit) -> Result<(), BankError> {
         let _writer = lock(&self.writer);
         if let Err(error) = self.bank.commit(commit) {
-            // A store that failed may hold the change all the same: the index is built again from it.
-            self.spaces.write().unwrap_or_else(PoisonError::into_inner).remove(space);
+            self.drop_index(space);
             return Err(error);
         }
         if let Some(index) = self.built(space) {
             let mut index = write(&index);
-            for one in &commit.writes {
-                index.put_memory(&one.memory);
-                if let Some((_, vector)) = &one.vector {
-                    index.put_vector(UnitId::Memory(one.memory.id), vector);
-                }
-            }
+            commit.writes.iter().for_each(|one| follow(&mut index, one));
         }
         Ok(())
+    }
+
+    /// The index must not know more than the bank, and a bank that failed may hold a change all the same: it is built
+    /// again on next use.
+    fn drop_index(&self, space: &SpaceId) {
+        self.spaces.write().unwrap_or_else(PoisonError::into_inner).remove(space);
     }
 
     fn hits(&self, space: &SpaceId, text: &str, k: usize) -> Result<Vec<Hit>, SearchError> {
@@ -480,8 +465,8 @@ impl Inner {
     fn embed_rest(&self, stop: &Cancel) -> Result<(), ProcessError> {
         let Some(embedder) = &self.setup.embedder else { return Ok(()) };
         for space in self.bank.spaces()? {
-            let index = self.index(&space)?;
             while !stop.is_cancelled() {
+                let index = self.index(&space)?;
                 let units = index
                     .read()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -495,8 +480,15 @@ impl Inner {
                 }
                 let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
                 let vectors = remember::embed_all(embedder.as_ref(), &texts)?;
-                let vectors: Vec<(UnitId, Vector)> = units.into_iter().zip(vectors).collect();
+                let made = units.into_iter().zip(texts).zip(vectors);
                 let _writer = lock(&self.writer);
+                // What was changed or forgotten meanwhile is of another text now.
+                let mut vectors: Vec<(UnitId, Vector)> = Vec::new();
+                for ((unit, text), vector) in made {
+                    if self.indexed_text(unit)?.as_deref() == Some(text) {
+                        vectors.push((unit, vector));
+                    }
+                }
                 self.bank.put_vectors(embedder.identity(), &vectors)?;
                 let mut index = write(&index);
                 for (unit, vector) in &vectors {
@@ -551,6 +543,14 @@ impl Inner {
         let index = Arc::new(RwLock::new(SpaceIndex::build(&self.setup.config, &turns, &memories, &vectors)));
         self.spaces.write().unwrap_or_else(PoisonError::into_inner).insert(space.clone(), Arc::clone(&index));
         Ok(index)
+    }
+}
+
+/// Brings the index up to what was written.
+fn follow(index: &mut SpaceIndex, write: &MemoryWrite) {
+    index.put_memory(&write.memory);
+    if let Some((_, vector)) = &write.vector {
+        index.put_vector(UnitId::Memory(write.memory.id), vector);
     }
 }
 

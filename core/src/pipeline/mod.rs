@@ -9,6 +9,7 @@ pub mod answer;
 pub mod guard;
 pub mod remember;
 pub mod retrieve;
+pub mod undo;
 
 use std::ops::ControlFlow;
 

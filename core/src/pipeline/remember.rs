@@ -204,9 +204,21 @@ fn manage_facts(
         if keeps_out && !guard::may_be_known(&fact.text, turn.origin, shown.memories()) {
             (verdict, guard) = (Verdict::Add, Some(Guard::NotKnown));
         }
+        if guard == Some(Guard::Untrusted)
+            && let Some(waiting) = quarantined(tools.bank, turn, &fact)?
+        {
+            applied.push(nothing_done(fact.text, Some(operation), Some(&waiting), Some(Guard::AlreadyKnown)));
+            continue;
+        }
         applied.push(draft.apply(fact, Some(operation), verdict, guard));
     }
     Ok(Ok((applied, draft)))
+}
+
+/// The memory that says this already and waits to be confirmed.
+fn quarantined(bank: &dyn Bank, turn: &Turn, fact: &Fact) -> Result<Option<Memory>, BankError> {
+    let waits = |memory: &Memory| memory.state == MemoryState::Quarantined && memory.text == fact.text;
+    Ok(bank.memories(&turn.space)?.into_iter().find(waits))
 }
 
 /// Whether the turn was said before the last turn that the memory was taken from.
@@ -330,7 +342,9 @@ impl Draft {
         match verdict {
             Verdict::Nothing => nothing_done(fact.text, decided, None, guard),
             Verdict::Add => {
-                let memory = self.add(&fact);
+                let quarantined = guard == Some(Guard::Untrusted);
+                let state = if quarantined { MemoryState::Quarantined } else { MemoryState::Current };
+                let memory = self.add(&fact, state);
                 done(fact, Operation::Add, &memory, None)
             }
             Verdict::Replace { old, text } => {
@@ -345,13 +359,13 @@ impl Draft {
                 let mut memory = self.new_version(old);
                 memory.state = MemoryState::Retired;
                 self.put(memory.clone());
-                let beside = keep_fact.then(|| self.add(&fact).id);
+                let beside = keep_fact.then(|| self.add(&fact, MemoryState::Current).id);
                 done(fact, Operation::Delete, &memory, beside)
             }
         }
     }
 
-    fn add(&mut self, fact: &Fact) -> Memory {
+    fn add(&mut self, fact: &Fact, state: MemoryState) -> Memory {
         let memory = Memory {
             id: self.next,
             space: self.turn.space.clone(),
@@ -362,7 +376,7 @@ impl Draft {
             recorded: self.now,
             origin: self.turn.origin,
             sources: vec![self.turn.id],
-            state: MemoryState::Current,
+            state,
         };
         self.next = MemoryId(self.next.0 + 1);
         self.writes.push((memory.clone(), None));
@@ -397,19 +411,26 @@ impl Draft {
             .into_iter()
             .map(|(memory, expects)| MemoryWrite { memory, expects, vector: None })
             .collect();
-        let Some(embedder) = tools.embedder else { return Ok(writes) };
-        let holding: Vec<usize> =
-            (0..writes.len()).filter(|&at| writes[at].memory.state == MemoryState::Current).collect();
-        let texts: Vec<String> = holding.iter().map(|&at| writes[at].memory.indexed_text()).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        if texts.is_empty() {
-            return Ok(writes);
-        }
-        for (at, vector) in holding.into_iter().zip(embed_all(embedder, &texts)?) {
-            writes[at].vector = Some((embedder.identity().to_owned(), vector));
+        if let Some(embedder) = tools.embedder {
+            embed_writes(embedder, &mut writes)?;
         }
         Ok(writes)
     }
+}
+
+/// Gives the memories that hold their vectors.
+pub(crate) fn embed_writes(embedder: &dyn Embedder, writes: &mut [MemoryWrite]) -> Result<(), EmbedError> {
+    let holding: Vec<usize> =
+        (0..writes.len()).filter(|&at| writes[at].memory.state == MemoryState::Current).collect();
+    let texts: Vec<String> = holding.iter().map(|&at| writes[at].memory.indexed_text()).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    if texts.is_empty() {
+        return Ok(());
+    }
+    for (at, vector) in holding.into_iter().zip(embed_all(embedder, &texts)?) {
+        writes[at].vector = Some((embedder.identity().to_owned(), vector));
+    }
+    Ok(())
 }
 
 fn nothing_done(

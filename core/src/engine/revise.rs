@@ -1,0 +1,250 @@
+//! The person's own hand on what is remembered: undo, confirm, and forgetting by what things have in common.
+//!
+//! Nothing here asks a model. Rooms it touches: types, embed, bank, pipeline.
+
+use std::collections::BTreeSet;
+
+use super::error::ForgetError;
+use super::{Engine, Inner, follow, lock, write};
+use crate::bank::{BankError, MemoryWrite, TurnOutcome};
+use crate::embed::EmbedError;
+use crate::pipeline::remember;
+use crate::pipeline::undo::{self, ChangedSince};
+use crate::types::{Memory, MemoryId, MemoryState, Origin, SpaceId, TurnId, UnitId};
+
+/// What turns and memories of a space may have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Selection {
+    /// Turns of a session.
+    Session(String),
+    /// Turns whose reference begins with this name and a slash: those of one file.
+    Source(String),
+    /// What somebody said: turns, and memories of which any version is theirs.
+    Speaker(String),
+    /// What came from an origin: turns, and memories of which any version did.
+    Origin(Origin),
+    /// Everything.
+    All,
+}
+
+/// What an undoing did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undone {
+    /// The turns, which are now [`TurnOutcome::Undone`].
+    pub turns: Vec<TurnId>,
+    /// The memories that changed, as they are now.
+    pub memories: Vec<Memory>,
+}
+
+/// Nothing was undone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UndoError {
+    /// The turn has no outcome that could be taken back.
+    #[error("{turn} is not worked through, or is undone already: there is nothing to take back")]
+    NothingDone {
+        /// The turn.
+        turn: TurnId,
+    },
+    /// Something newer stands on it.
+    #[error(transparent)]
+    ChangedSince(#[from] ChangedSince),
+    /// The embedder failed.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The bank failed.
+    #[error(transparent)]
+    Bank(#[from] BankError),
+}
+
+/// A memory was not confirmed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfirmError {
+    /// There is no such memory, or it is not quarantined.
+    #[error("{memory} does not wait to be confirmed")]
+    NotQuarantined {
+        /// The memory.
+        memory: MemoryId,
+    },
+    /// The embedder failed.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The bank failed.
+    #[error(transparent)]
+    Bank(#[from] BankError),
+}
+
+impl Engine {
+    /// Takes back what these turns changed, as one step: memories go back to the version before, what was added is
+    /// retired, what was retired holds again. The turns stay, marked as undone; `retry` works one again. Refused
+    /// where something newer stands on a change.
+    pub fn undo(&self, turns: &[TurnId]) -> Result<Undone, UndoError> {
+        let inner = &*self.0;
+        let _writer = lock(&inner.writer);
+        let turns: BTreeSet<TurnId> = turns.iter().copied().collect();
+        let mut touched = BTreeSet::new();
+        for turn in &turns {
+            let Some(TurnOutcome::Done(applied)) = inner.bank.outcome(*turn)? else {
+                return Err(UndoError::NothingDone { turn: *turn });
+            };
+            touched.extend(applied.iter().flat_map(|one| [one.memory, one.beside]).flatten());
+        }
+        let now = (inner.setup.clock)();
+        let mut memories = Vec::new();
+        for memory in touched {
+            memories.extend(undo::without(&inner.bank.history(memory)?, &turns, now)?);
+        }
+        let turns: Vec<TurnId> = turns.into_iter().collect();
+        inner.revise(&memories, &turns)?;
+        Ok(Undone { turns, memories })
+    }
+
+    /// The memories of a space that wait to be confirmed, by id: what an untrusted origin says against the user.
+    pub fn quarantined(&self, space: &SpaceId) -> Result<Vec<Memory>, BankError> {
+        let mut memories = self.0.bank.memories(space)?;
+        memories.retain(|memory| memory.state == MemoryState::Quarantined);
+        Ok(memories)
+    }
+
+    /// The user vouches for a quarantined memory: it holds from now on, as the user's own word.
+    pub fn confirm(&self, memory: MemoryId) -> Result<Memory, ConfirmError> {
+        let inner = &*self.0;
+        let _writer = lock(&inner.writer);
+        let old = inner.bank.memory(memory)?.filter(|old| old.state == MemoryState::Quarantined);
+        let old = old.ok_or(ConfirmError::NotQuarantined { memory })?;
+        let confirmed = Memory {
+            version: old.version + 1,
+            recorded: (inner.setup.clock)(),
+            origin: Origin::User,
+            state: MemoryState::Current,
+            ..old
+        };
+        inner.revise(std::slice::from_ref(&confirmed), &[])?;
+        Ok(confirmed)
+    }
+
+    /// The turns and memories of a space that a selection names, turns first.
+    pub fn select(&self, space: &SpaceId, selection: &Selection) -> Result<Vec<UnitId>, BankError> {
+        let bank = &self.0.bank;
+        let turns = bank.turns(space)?.into_iter().filter(|turn| match selection {
+            Selection::Session(session) => turn.session == *session,
+            Selection::Source(source) => {
+                let rest = turn.reference.as_deref().and_then(|reference| reference.strip_prefix(source));
+                rest.is_some_and(|rest| rest.starts_with('/'))
+            }
+            Selection::Speaker(speaker) => turn.speaker == *speaker,
+            Selection::Origin(origin) => turn.origin == *origin,
+            Selection::All => true,
+        });
+        let mut units: Vec<UnitId> = turns.map(|turn| UnitId::Turn(turn.id)).collect();
+        for memory in bank.memories(space)? {
+            let any = |is: &dyn Fn(&Memory) -> bool| -> Result<bool, BankError> {
+                Ok(bank.history(memory.id)?.iter().any(is))
+            };
+            let named = match selection {
+                Selection::Session(_) | Selection::Source(_) => false,
+                Selection::Speaker(speaker) => any(&|version| version.speaker == *speaker)?,
+                Selection::Origin(origin) => any(&|version| version.origin == *origin)?,
+                Selection::All => true,
+            };
+            if named {
+                units.push(UnitId::Memory(memory.id));
+            }
+        }
+        Ok(units)
+    }
+
+    /// The memories, by id, of which any version came from one of these turns.
+    pub fn came_from(&self, space: &SpaceId, turns: &[TurnId]) -> Result<Vec<MemoryId>, BankError> {
+        let turns: BTreeSet<&TurnId> = turns.iter().collect();
+        let mut came = Vec::new();
+        for memory in self.0.bank.memories(space)? {
+            let mut sources = self.0.bank.history(memory.id)?.into_iter().flat_map(|version| version.sources);
+            if sources.any(|source| turns.contains(&source)) {
+                came.push(memory.id);
+            }
+        }
+        Ok(came)
+    }
+
+    /// Removes memories and turns with everything kept about them, as one step: nothing finds them any more.
+    /// Memories that came from a forgotten turn stay ([`Engine::came_from`] names them). How many there were.
+    pub fn forget_all(&self, units: &[UnitId]) -> Result<usize, ForgetError> {
+        let inner = &*self.0;
+        let _writer = lock(&inner.writer);
+        let mut spaces = BTreeSet::new();
+        for unit in units {
+            spaces.extend(match unit {
+                UnitId::Memory(id) => inner.bank.memory(*id)?.map(|memory| memory.space),
+                UnitId::Turn(id) => inner.bank.turn(*id)?.map(|turn| turn.space),
+            });
+        }
+        let gone = inner.bank.forget(units);
+        for space in &spaces {
+            inner.drop_index(space);
+        }
+        Ok(gone?)
+    }
+
+    /// [`Engine::forget_all`] for one unit. False where there was nothing to remove.
+    pub fn forget(&self, unit: UnitId) -> Result<bool, ForgetError> {
+        Ok(self.forget_all(&[unit])? > 0)
+    }
+}
+
+/// Why a revision was not made.
+enum ReviseError {
+    Embed(EmbedError),
+    Bank(BankError),
+}
+
+impl Inner {
+    /// Writes these versions with their vectors, and takes the turns as undone. The writer lock is held.
+    fn revise(&self, memories: &[Memory], undone: &[TurnId]) -> Result<(), ReviseError> {
+        let mut writes: Vec<MemoryWrite> = memories
+            .iter()
+            .map(|memory| MemoryWrite {
+                memory: memory.clone(),
+                expects: memory.version.checked_sub(1),
+                vector: None,
+            })
+            .collect();
+        if let Some(embedder) = &self.setup.embedder {
+            remember::embed_writes(embedder.as_ref(), &mut writes).map_err(ReviseError::Embed)?;
+        }
+        let revised = self.bank.revise(&writes, undone);
+        let spaces: BTreeSet<&SpaceId> = memories.iter().map(|memory| &memory.space).collect();
+        for space in spaces {
+            if revised.is_err() {
+                self.drop_index(space);
+            } else if let Some(index) = self.built(space) {
+                let mut index = write(&index);
+                writes
+                    .iter()
+                    .filter(|one| one.memory.space == *space)
+                    .for_each(|one| follow(&mut index, one));
+            }
+        }
+        revised.map_err(ReviseError::Bank)
+    }
+}
+
+impl From<ReviseError> for UndoError {
+    fn from(error: ReviseError) -> Self {
+        match error {
+            ReviseError::Embed(error) => Self::Embed(error),
+            ReviseError::Bank(error) => Self::Bank(error),
+        }
+    }
+}
+
+impl From<ReviseError> for ConfirmError {
+    fn from(error: ReviseError) -> Self {
+        match error {
+            ReviseError::Embed(error) => Self::Embed(error),
+            ReviseError::Bank(error) => Self::Bank(error),
+        }
+    }
+}
