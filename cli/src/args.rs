@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use keepsake_core::Selection;
 use keepsake_core::types::{InvalidInput, Origin, SpaceId, Timestamp, UnitId};
 
 const EXAMPLES: &str = "\
@@ -106,8 +107,12 @@ pub(crate) enum Command {
     Show(Show),
     /// Show all versions of a memory
     History(History),
-    /// Remove a memory or a turn for good
+    /// Remove memories or turns for good
     Forget(Forget),
+    /// Take back what turns changed
+    Undo(Undo),
+    /// Let a quarantined memory hold, as the user's own word
+    Confirm(Confirm),
     /// Show the space in numbers
     Stats,
     /// Check every byte of the bank against what was written to it
@@ -252,6 +257,9 @@ pub(crate) struct Search {
     after_help = "Examples:\n  keepsake list\n  keepsake list --turns\n  keepsake list --as-of 2024-03-02T10:15"
 )]
 pub(crate) struct List {
+    /// The memories that wait to be confirmed: what a document says against the user
+    #[arg(long, conflicts_with = "as_of")]
+    pub(crate) quarantined: bool,
     /// The turns as well, with what became of each
     #[arg(long)]
     pub(crate) turns: bool,
@@ -293,11 +301,71 @@ are separate: the command says what else still holds the words.
 
 Examples:
   keepsake forget m17
-  keepsake forget t12")]
+  keepsake forget t12 --with-memories
+  keepsake forget --session 2024-03-02 --with-memories
+  keepsake forget --origin document")]
 pub(crate) struct Forget {
-    /// A memory (m17) or a turn (t12)
-    #[arg(value_parser = unit)]
-    pub(crate) id: UnitId,
+    #[command(flatten)]
+    pub(crate) what: Selected,
+    /// With the memories that came from the turns
+    #[arg(long)]
+    pub(crate) with_memories: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Memories go back to what they were before the turns, what was added is retired, and what was retired holds again.
+The turns stay and their history stays; `forget` is what removes.
+
+Examples:
+  keepsake undo t12
+  keepsake undo --source notes")]
+pub(crate) struct Undo {
+    #[command(flatten)]
+    pub(crate) what: Selected,
+}
+
+/// Which memories and turns.
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Selected {
+    /// Memories (m17) and turns (t12)
+    #[arg(value_name = "ID", value_parser = unit)]
+    pub(crate) ids: Vec<UnitId>,
+    /// The turns of a session
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// The turns of an ingested file, by its name without the ending
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// What somebody said
+    #[arg(long, value_name = "NAME")]
+    speaker: Option<String>,
+    /// What came from an origin
+    #[arg(long, value_name = "WHO")]
+    origin: Option<OriginName>,
+    /// Everything in the space
+    #[arg(long)]
+    all: bool,
+}
+
+impl Selected {
+    /// The selection, where it is not ids.
+    pub(crate) fn selection(&self) -> Option<Selection> {
+        let named = |name: &Option<String>, of: fn(String) -> Selection| name.clone().map(of);
+        named(&self.session, Selection::Session)
+            .or_else(|| named(&self.source, Selection::Source))
+            .or_else(|| named(&self.speaker, Selection::Speaker))
+            .or_else(|| self.origin.map(|origin| Selection::Origin(origin.into())))
+            .or_else(|| self.all.then_some(Selection::All))
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  keepsake list --quarantined\n  keepsake confirm m17")]
+pub(crate) struct Confirm {
+    /// A quarantined memory (m17)
+    pub(crate) id: keepsake_core::types::MemoryId,
 }
 
 #[derive(Debug, ClapArgs)]

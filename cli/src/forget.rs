@@ -1,68 +1,128 @@
-//! `forget`: removes a memory or a turn, and says what else still holds the words.
+//! `forget`, `undo` and `confirm`: the person's own hand on what is remembered.
 //!
 //! Rooms it touches: args, exit, open, output, read, shapes.
 
 use std::collections::BTreeSet;
 
+use keepsake_core::bank::TurnOutcome;
 use keepsake_core::types::{MemoryId, SpaceId, TurnId, UnitId};
 
-use crate::args::{Forget, Global};
-use crate::exit::Failure;
+use crate::args::{Confirm, Forget, Global, Selected, Undo};
+use crate::exit::{Exit, Failure};
 use crate::open::{Needs, Opened, Surroundings};
-use crate::shapes::{Document, ForgetBody};
-use crate::{open, output, read};
+use crate::shapes::{ConfirmBody, Document, ForgetBody, UndoBody, ids};
+use crate::{open, output, read, words};
 
-/// Forgets.
+/// Removes what was named, and says what else still holds the words.
 pub(crate) fn run(args: &Forget, global: &Global, around: &Surroundings) -> Result<(), Failure> {
     let opened = open::open_existing(global, around, Needs::Nothing)?;
-    let mut body = ForgetBody {
+    let mut units: BTreeSet<UnitId> = named(&opened, &args.what, &global.space)?.into_iter().collect();
+    let turns: Vec<TurnId> = units.iter().filter_map(|unit| unit.turn()).collect();
+    let came = opened.engine.came_from(&global.space, &turns)?.into_iter().map(UnitId::Memory);
+    let mut kept_memories = BTreeSet::new();
+    if args.with_memories {
+        units.extend(came);
+    } else {
+        kept_memories.extend(came.filter(|unit| !units.contains(unit)));
+    }
+    let kept_turns = turns_behind(&opened, &units)?;
+    let units: Vec<UnitId> = units.into_iter().collect();
+    opened.engine.forget_all(&units)?;
+    let body = ForgetBody {
         space: global.space.to_string(),
-        forgotten: args.id.to_string(),
-        kept_turns: Vec::new(),
-        kept_memories: Vec::new(),
+        forgotten: ids(&units),
+        kept_turns: ids(&kept_turns),
+        kept_memories: ids(&kept_memories.into_iter().collect::<Vec<_>>()),
     };
-    match args.id {
-        UnitId::Memory(id) => body.kept_turns = turns_behind(&opened, &global.space, id)?,
-        UnitId::Turn(id) => body.kept_memories = memories_from(&opened, &global.space, id)?,
-    }
-    if !opened.engine.forget(args.id)? {
-        return Err(Failure::other(format!("{} was forgotten already", args.id)));
-    }
     if global.json { output::json(&Document::new("keepsake.forget/1", body)) } else { show(&body) }
 }
 
-/// The turns that are still there, over all versions of the memory.
-fn turns_behind(opened: &Opened, space: &SpaceId, id: MemoryId) -> Result<Vec<String>, Failure> {
-    read::memory(opened, space, id)?;
-    let versions = opened.engine.history(id)?;
-    let sources: BTreeSet<TurnId> = versions.into_iter().flat_map(|version| version.sources).collect();
-    let mut kept = Vec::new();
-    for turn in sources {
-        if opened.engine.turn(turn)?.is_some() {
-            kept.push(turn.to_string());
+/// Takes back what the named turns changed.
+pub(crate) fn undo(args: &Undo, global: &Global, around: &Surroundings) -> Result<(), Failure> {
+    if let Some(memory) = args.what.ids.iter().find_map(|unit| unit.memory()) {
+        let what =
+            format!("{memory} is a memory; turns are undone: `keepsake history {memory}` names its turns");
+        return Err(Failure::new(Exit::Usage, what));
+    }
+    let opened = open::open_existing(global, around, Needs::Embedder)?;
+    let mut turns = Vec::new();
+    for turn in named(&opened, &args.what, &global.space)?.iter().filter_map(|unit| unit.turn()) {
+        // Of a selection, what was worked through is meant; a turn that is named must be one of these.
+        let done = matches!(opened.engine.outcome(turn)?, Some(TurnOutcome::Done(_)));
+        if done || !args.what.ids.is_empty() {
+            turns.push(turn);
         }
     }
-    Ok(kept)
+    let undone = opened.engine.undo(&turns).map_err(Failure::other)?;
+    if global.json {
+        let body = UndoBody {
+            space: global.space.to_string(),
+            turns: ids(&undone.turns),
+            memories: undone.memories.into_iter().map(Into::into).collect(),
+        };
+        return output::json(&Document::new("keepsake.undo/1", body));
+    }
+    output::line(&format!("Taken back: what {} changed.", several(&ids(&undone.turns), "turns")))?;
+    undone.memories.iter().try_for_each(|memory| output::line(&words::memory_with_state(memory)))
 }
 
-/// The memories, also retired ones and those of old versions, that came from the turn.
-fn memories_from(opened: &Opened, space: &SpaceId, id: TurnId) -> Result<Vec<String>, Failure> {
-    read::turn(opened, space, id)?;
-    let mut kept = Vec::new();
-    for memory in opened.bank.memories(space)? {
-        let versions = opened.engine.history(memory.id)?;
-        if versions.iter().any(|version| version.sources.contains(&id)) {
-            kept.push(memory.id.to_string());
+/// Lets a quarantined memory hold.
+pub(crate) fn confirm(args: &Confirm, global: &Global, around: &Surroundings) -> Result<(), Failure> {
+    let opened = open::open_existing(global, around, Needs::Embedder)?;
+    read::memory(&opened, &global.space, args.id)?;
+    let memory = opened.engine.confirm(args.id).map_err(Failure::other)?;
+    if global.json {
+        let body = ConfirmBody { space: global.space.to_string(), memory: memory.into() };
+        return output::json(&Document::new("keepsake.confirm/1", body));
+    }
+    output::line(&words::memory(&memory))
+}
+
+/// The units that the arguments name; all are of this space.
+fn named(opened: &Opened, what: &Selected, space: &SpaceId) -> Result<Vec<UnitId>, Failure> {
+    if let Some(selection) = what.selection() {
+        let units = opened.engine.select(space, &selection)?;
+        if units.is_empty() {
+            return Err(Failure::other(format!(
+                "nothing of the space {space} is selected: see `keepsake list --turns`"
+            )));
+        }
+        return Ok(units);
+    }
+    for unit in &what.ids {
+        match unit {
+            UnitId::Memory(id) => drop(read::memory(opened, space, *id)?),
+            UnitId::Turn(id) => drop(read::turn(opened, space, *id)?),
         }
     }
-    Ok(kept)
+    Ok(what.ids.clone())
+}
+
+/// The turns that the memories among these came from, over all their versions, and that stay.
+fn turns_behind(opened: &Opened, units: &BTreeSet<UnitId>) -> Result<Vec<TurnId>, Failure> {
+    let mut behind = BTreeSet::new();
+    for memory in units.iter().filter_map(|unit| unit.memory()) {
+        behind.extend(sources(opened, memory)?);
+    }
+    behind.retain(|turn| !units.contains(&UnitId::Turn(*turn)));
+    Ok(behind.into_iter().collect())
+}
+
+fn sources(opened: &Opened, memory: MemoryId) -> Result<BTreeSet<TurnId>, Failure> {
+    let mut sources = BTreeSet::new();
+    for turn in opened.engine.history(memory)?.into_iter().flat_map(|version| version.sources) {
+        if opened.engine.turn(turn)?.is_some() {
+            sources.insert(turn);
+        }
+    }
+    Ok(sources)
 }
 
 fn show(body: &ForgetBody) -> Result<(), Failure> {
-    output::line(&format!("{} is forgotten, with everything that was kept about it.", body.forgotten))?;
+    let forgotten = several(&body.forgotten, "memories and turns");
+    output::line(&format!("Forgotten, with everything that was kept about it: {forgotten}."))?;
     let still = |what: &str, kept: &[String]| {
-        let commands: Vec<String> = kept.iter().map(|id| format!("keepsake forget {id}")).collect();
-        output::line(&format!("{what}: {}\nTo remove them too: {}", kept.join(" "), commands.join("; ")))
+        output::line(&format!("{what}.\nTo remove them too: keepsake forget {}", kept.join(" ")))
     };
     if !body.kept_turns.is_empty() {
         still("The turns it came from still hold the words", &body.kept_turns)?;
@@ -71,4 +131,9 @@ fn show(body: &ForgetBody) -> Result<(), Failure> {
         still("Memories that came from it still hold what they say", &body.kept_memories)?;
     }
     Ok(())
+}
+
+/// A few ids by name, many by number.
+fn several(ids: &[String], what: &str) -> String {
+    if ids.len() > 12 { format!("{} {what}", ids.len()) } else { ids.join(" ") }
 }

@@ -57,6 +57,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         Command::Show(args) => read::show(args, global, around),
         Command::History(args) => read::history(args, global, around),
         Command::Forget(args) => forget::run(args, global, around),
+        Command::Undo(args) => forget::undo(args, global, around),
+        Command::Confirm(args) => forget::confirm(args, global, around),
         Command::Verify => upkeep::verify(global, around),
         Command::Rekey(args) => upkeep::rekey(args, global, around),
         Command::Compact => upkeep::compact(global, around),

@@ -43,6 +43,7 @@ pub(crate) fn search(args: &Search, global: &Global, around: &Surroundings) -> R
 pub(crate) fn list(args: &List, global: &Global, around: &Surroundings) -> Result<(), Failure> {
     let opened = open::open_existing(global, around, Needs::Nothing)?;
     let memories = match args.as_of {
+        _ if args.quarantined => opened.engine.quarantined(&global.space)?,
         Some(moment) => opened.engine.memories_as_of(&global.space, moment)?,
         None => opened.engine.memories(&global.space)?,
     };

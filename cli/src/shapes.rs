@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use keepsake_core::bank::{Counts, FailReason, Step, TurnOutcome};
 use keepsake_core::decision::{Applied, Guard, Operation};
 use keepsake_core::model::Usage;
-use keepsake_core::types::{Memory, MemoryState, Origin, Timestamp, Turn, TurnId};
+use keepsake_core::types::{Memory, MemoryState, Origin, Timestamp, Turn};
 use keepsake_core::{Found, Used};
 use serde::Serialize;
 
@@ -277,9 +277,24 @@ pub(crate) struct HistoryBody {
 #[derive(Serialize)]
 pub(crate) struct ForgetBody {
     pub(crate) space: String,
-    pub(crate) forgotten: String,
+    pub(crate) forgotten: Vec<String>,
     pub(crate) kept_turns: Vec<String>,
     pub(crate) kept_memories: Vec<String>,
+}
+
+/// `keepsake.undo/1`
+#[derive(Serialize)]
+pub(crate) struct UndoBody {
+    pub(crate) space: String,
+    pub(crate) turns: Vec<String>,
+    pub(crate) memories: Vec<MemoryShape>,
+}
+
+/// `keepsake.confirm/1`
+#[derive(Serialize)]
+pub(crate) struct ConfirmBody {
+    pub(crate) space: String,
+    pub(crate) memory: MemoryShape,
 }
 
 /// `keepsake.verify/1`
@@ -396,8 +411,8 @@ pub(crate) struct DemoSeconds {
 }
 
 /// Ids as they are written.
-pub(crate) fn ids(turns: &[TurnId]) -> Vec<String> {
-    turns.iter().map(TurnId::to_string).collect()
+pub(crate) fn ids(ids: &[impl ToString]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
 }
 
 /// Counts operations by name.

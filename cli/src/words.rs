@@ -7,7 +7,7 @@
 use keepsake_core::Used;
 use keepsake_core::bank::TurnOutcome;
 use keepsake_core::decision::{Applied, Guard, Operation};
-use keepsake_core::types::{Memory, Turn};
+use keepsake_core::types::{Memory, MemoryState, Turn};
 
 use crate::output::{harmless, listed};
 use crate::shapes::{name, short};
@@ -15,6 +15,15 @@ use crate::shapes::{name, short};
 /// `m17  2024-03-02 10:15  Maria: Maria adopted a dog named Buddy.`
 pub(crate) fn memory(memory: &Memory) -> String {
     unit(&memory.id.to_string(), &short(memory.valid_from), &memory.speaker, &memory.text)
+}
+
+/// The same, with what has become of it where it does not hold.
+pub(crate) fn memory_with_state(memory: &Memory) -> String {
+    let state = match memory.state {
+        MemoryState::Current => String::new(),
+        state => format!(" ({})", name(state)),
+    };
+    self::memory(memory) + &state
 }
 
 /// A memory or turn in one line.

@@ -36,6 +36,8 @@ fn every_document_has_the_documented_keys() {
         let id = memory["id"].as_str().unwrap();
         documented.check(&home.json(&["show", id]));
         documented.check(&home.json(&["history", id]));
+        let turn = memory["sources"].as_array().unwrap().last().unwrap().as_str().unwrap();
+        documented.check(&home.json_with_models(&["undo", turn]));
         documented.check(&home.json(&["forget", id]));
     }
     documented.check(&home.json(&["forget", "t1"]));

@@ -139,7 +139,7 @@ fn forgetting_says_what_is_left() {
     home.run(&["remember", "the sentinel xyzzy", "--speaker", "M", "--keep-only"]);
     home.run(&["remember", "something else", "--speaker", "M", "--keep-only"]);
     assert!(files_hold(&home.bank(), b"xyzzy"));
-    assert_eq!(home.json(&["forget", "t1"])["forgotten"], "t1");
+    assert_eq!(home.json(&["forget", "t1"])["forgotten"], serde_json::json!(["t1"]));
     assert!(!files_hold(&home.bank(), b"xyzzy"), "no byte is left");
     home.run(&["show", "t1"]).failed(1, &["t1"]);
     assert_eq!(home.turns().len(), 1);
@@ -171,6 +171,32 @@ fn a_sealed_bank_opens_with_its_key_only_and_holds_no_words() {
     let plain = Home::new();
     plain.run(&["remember", "hi", "--speaker", "M", "--keep-only"]);
     plain.run(&["list", "--key-file", &key]).failed(4, &["not sealed"]);
+}
+
+#[test]
+fn what_is_to_be_forgotten_or_undone_is_named_in_one_way() {
+    let home = Home::new();
+    for (text, session) in [("one", "a"), ("two", "a"), ("three", "b")] {
+        home.run(&["remember", text, "--speaker", "M", "--session", session, "--keep-only"]);
+    }
+    for bad in [
+        &["forget"][..],
+        &["forget", "t1", "--session", "a"],
+        &["undo"],
+        &["undo", "--all", "--session", "a"],
+    ] {
+        assert_eq!(home.run(bad).code, 2, "{bad:?}");
+    }
+    home.run(&["undo", "m1"]).failed(2, &["m1", "history"]);
+    home.run(&["undo", "t1", "--no-embedder"]).failed(1, &["t1", "not worked through"]);
+    home.run(&["forget", "--session", "c"]).failed(1, &["nothing", "default"]);
+    home.run(&["forget", "t1", "t9"]).failed(1, &["t9"]);
+    assert_eq!(home.turns().len(), 3, "all or nothing");
+    assert_eq!(home.json(&["forget", "--session", "a"])["forgotten"], serde_json::json!(["t1", "t2"]));
+    assert_eq!(home.json(&["forget", "--all"])["forgotten"], serde_json::json!(["t3"]));
+    assert_eq!(home.turns().len(), 0);
+    assert_eq!(home.json(&["list", "--quarantined"])["memories"], serde_json::json!([]));
+    home.run(&["confirm", "m1", "--no-embedder"]).failed(1, &["m1"]);
 }
 
 #[test]
