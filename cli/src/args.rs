@@ -118,6 +118,12 @@ pub(crate) enum Command {
     /// Check every byte of the bank against what was written to it
     #[command(after_help = "Example:\n  keepsake verify --bank ~/old-bank")]
     Verify,
+    /// Make a bank that does not open any more sound again, and name what is lost
+    #[command(
+        after_help = "A bank that opens stays as it is. Damaged files are set aside in the bank's folder; copy the folder first all \
+the same.\n\nExample:\n  keepsake repair --bank ~/old-bank"
+    )]
+    Repair,
     /// Seal the bank by another key from now on, in place of --key-file
     Rekey(Rekey),
     /// Write the bank's files anew, as small as they can be, and remove what was set aside as damaged

@@ -60,6 +60,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Command::Undo(args) => forget::undo(args, global, around),
         Command::Confirm(args) => forget::confirm(args, global, around),
         Command::Verify => upkeep::verify(global, around),
+        Command::Repair => upkeep::repair(global, around),
         Command::Rekey(args) => upkeep::rekey(args, global, around),
         Command::Compact => upkeep::compact(global, around),
         Command::Stats => read::stats(global, around),

@@ -119,7 +119,7 @@ pub(crate) fn open_bank(folder: &Path, key: Option<&BankKey>) -> Result<SledBank
 }
 
 /// The key in the file that was given.
-fn key(global: &Global) -> Result<Option<BankKey>, Failure> {
+pub(crate) fn key(global: &Global) -> Result<Option<BankKey>, Failure> {
     global.key_file.as_deref().map(read_key).transpose()
 }
 

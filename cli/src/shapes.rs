@@ -305,6 +305,15 @@ pub(crate) struct VerifyBody {
     pub(crate) recovered: Vec<String>,
 }
 
+/// `keepsake.repair/1`
+#[derive(Serialize)]
+pub(crate) struct RepairBody {
+    pub(crate) bank: String,
+    pub(crate) turns: u64,
+    pub(crate) memories: u64,
+    pub(crate) lost: Vec<String>,
+}
+
 /// `keepsake.compact/1`
 #[derive(Serialize)]
 pub(crate) struct CompactBody {

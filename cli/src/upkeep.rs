@@ -1,11 +1,13 @@
-//! `verify`, `compact` and `rekey`: the bank as files.
+//! `verify`, `repair`, `compact` and `rekey`: the bank as files.
 //!
 //! Rooms it touches: args, exit, open, output, shapes.
+
+use keepsake_core::bank::SledBank;
 
 use crate::args::{Global, Rekey};
 use crate::exit::{Exit, Failure};
 use crate::open::{Needs, Surroundings};
-use crate::shapes::{CompactBody, Document, RekeyBody, VerifyBody};
+use crate::shapes::{CompactBody, Document, RekeyBody, RepairBody, VerifyBody};
 use crate::{open, output};
 
 /// Checks everything on disk.
@@ -21,6 +23,27 @@ pub(crate) fn verify(global: &Global, around: &Surroundings) -> Result<(), Failu
         return output::json(&Document::new("keepsake.verify/1", body));
     }
     output::line(&format!("The bank at {} holds what was written to it ({} bytes).", body.bank, body.bytes))
+}
+
+/// Makes a sound bank of what can be read.
+pub(crate) fn repair(global: &Global, around: &Surroundings) -> Result<(), Failure> {
+    let folder = open::existing_folder(global, around)?;
+    let repaired = SledBank::repair(&folder, open::key(global)?.as_ref())?;
+    let body = RepairBody {
+        bank: folder.display().to_string(),
+        turns: repaired.turns,
+        memories: repaired.memories,
+        lost: repaired.lost.iter().map(ToString::to_string).collect(),
+    };
+    if global.json {
+        return output::json(&Document::new("keepsake.repair/1", body));
+    }
+    let there = format!("{} turns and {} memories are there", body.turns, body.memories);
+    if body.lost.is_empty() {
+        return output::line(&format!("The bank at {} is whole: {there}.", body.bank));
+    }
+    output::line(&format!("The bank at {} opens again: {there}. Lost:", body.bank))?;
+    body.lost.iter().try_for_each(|lost| output::line(&format!("  {lost}")))
 }
 
 /// Seals the bank by another key.

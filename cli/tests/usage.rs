@@ -205,6 +205,7 @@ fn what_needs_a_bank_makes_none() {
     let key = home.file("key", [1; 32]);
     home.run(&["rekey", "--key-file", &key, "--new-key-file", &key]).failed(4, &["no bank"]);
     home.run(&["stats"]).failed(4, &["no bank"]);
+    home.run(&["repair"]).failed(4, &["no bank"]);
     assert!(!home.bank().exists());
     fs::create_dir_all(home.bank()).unwrap();
     for command in ["verify", "compact", "list"] {
@@ -242,7 +243,10 @@ fn a_damaged_bank_is_put_right_and_that_is_said() {
 
     fs::write(&journal, "").unwrap();
     fs::remove_dir_all(home.bank().join("store-2")).unwrap();
-    home.run(&["verify"]).failed(4, &["journal", "is damaged", "copy"]);
+    home.run(&["verify"]).failed(4, &["journal", "is damaged", "copy", "repair"]);
+    let repaired = home.json(&["repair"]);
+    assert_eq!((&repaired["turns"], repaired["lost"].as_array().unwrap().len()), (&serde_json::json!(0), 1));
+    assert_eq!(home.run(&["verify"]).code, 0);
 }
 
 #[test]

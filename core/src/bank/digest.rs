@@ -4,6 +4,8 @@
 //! entry that goes is subtracted. It finds what is missing, doubled or changed by accident; it is no
 //! signature. Rooms it touches: none.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
 /// The digest of a set of keys with their values.
@@ -13,6 +15,11 @@ pub(super) struct Digest(u128);
 impl Digest {
     /// Of no entries.
     pub(super) const EMPTY: Self = Self(0);
+
+    /// Of these entries.
+    pub(super) fn of(entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
+        entries.iter().fold(Self::EMPTY, |digest, (key, value)| digest.with(key, value))
+    }
 
     /// With one more entry.
     #[must_use]

@@ -12,11 +12,13 @@ mod conformance;
 mod digest;
 mod journal;
 mod memory;
+mod salvage;
 mod sled;
 mod store;
 
 pub use self::cipher::BankKey;
 pub use self::memory::MemoryBank;
+pub use self::salvage::{Lost, Repaired};
 pub use self::sled::SledBank;
 
 use std::collections::BTreeSet;
@@ -308,7 +310,9 @@ pub enum BankError {
         known: u32,
     },
     /// A stored record is damaged. Other records are unaffected.
-    #[error("the {kind} record {id} of the bank is damaged ({what}): restore the bank from a copy")]
+    #[error(
+        "the {kind} record {id} of the bank is damaged ({what}): restore the bank from a copy, or repair it: that keeps what can be read"
+    )]
     Damaged {
         /// Which kind of record.
         kind: &'static str,
@@ -337,7 +341,7 @@ pub enum BankError {
     },
     /// Neither the store nor the journal is whole. Nothing was changed.
     #[error(
-        "the bank at {path} cannot be opened: its store: {store}; its journal {journal}. Restore the folder from a copy"
+        "the bank at {path} cannot be opened: its store: {store}; its journal {journal}. Restore the folder from a copy, or repair it: that keeps what can be read"
     )]
     Unrecoverable {
         /// The bank's folder.
@@ -348,7 +352,9 @@ pub enum BankError {
         journal: &'static str,
     },
     /// The journal lacks changes that the store does not have either. Nothing was changed.
-    #[error("the bank at {path} has lost its changes {first} to {last}: restore the folder from a copy")]
+    #[error(
+        "the bank at {path} has lost its changes {first} to {last}: restore the folder from a copy, or repair it: that keeps what can be read"
+    )]
     ChangesLost {
         /// The bank's folder.
         path: std::path::PathBuf,

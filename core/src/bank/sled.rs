@@ -17,6 +17,7 @@ use ::sled::Db;
 
 use super::cipher::{BankKey, Seal};
 use super::codec::{Counter, DecodeError, Record};
+use super::salvage::{self, Repaired};
 use super::store::{self, Store, store_error};
 use super::{Appended, Bank, BankError, Commit, Counts, MemoryWrite, Recovery, TurnOutcome};
 use crate::embed::Vector;
@@ -44,6 +45,24 @@ impl SledBank {
     /// same data key: whoever had both the old key and the old key files can read it.
     pub fn rekey(&self, old: &BankKey, new: &BankKey) -> Result<(), BankError> {
         self.store.rekey(old, new)
+    }
+
+    /// Makes a sound bank of what can be read in the folder `path`, where neither store nor journal is whole; the
+    /// damaged files are set aside. A bank that opens, and of which every record reads, stays as it is.
+    ///
+    /// What was removed by a change that is lost comes back.
+    pub fn repair(path: &Path, key: Option<&BankKey>) -> Result<Repaired, BankError> {
+        if !Self::is_there(path) {
+            return Err(store::open_error(path, io::Error::other("there is no bank in the folder")));
+        }
+        match Self::open_with(path, key).and_then(|bank| bank.read(tally)) {
+            Ok((turns, memories)) => return Ok(Repaired { turns, memories, lost: Vec::new() }),
+            Err(
+                BankError::Unrecoverable { .. } | BankError::ChangesLost { .. } | BankError::Damaged { .. },
+            ) => {}
+            Err(error) => return Err(error),
+        }
+        Store::salvage(path, key, |seal| salvage::salvage(path, seal))
     }
 
     /// Whether there is a bank, or what is left of one, in the folder `path`. Opening another folder would make one.
@@ -434,6 +453,12 @@ fn with_known_sources(view: &View, memory: &Memory) -> Result<Memory, BankError>
     Ok(memory)
 }
 
+/// Reads every record, and counts turns and memories.
+fn tally(view: &View) -> Result<(u64, u64), BankError> {
+    check_records(view)?;
+    Ok((view.count(&Key::new(Table::Turn))?, view.count(&Key::new(Table::Memory))?))
+}
+
 /// Reads every record there is; the error names the first that cannot be read.
 fn check_records(view: &View) -> Result<(), BankError> {
     for id in view.ids(&Key::new(Table::Turn)) {
@@ -697,9 +722,9 @@ impl View<'_> {
 }
 
 /// The first byte of a key. The numbers are on disk: add, never change.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-enum Table {
+pub(super) enum Table {
     /// name → `Counter`: the next id.
     Counter = 1,
     /// turn → `Turn`.
@@ -730,13 +755,13 @@ enum Table {
     Erasing = 14,
 }
 
-const TURN_COUNTER: &str = "turn";
-const MEMORY_COUNTER: &str = "memory";
+pub(super) const TURN_COUNTER: &str = "turn";
+pub(super) const MEMORY_COUNTER: &str = "memory";
 
 /// A key: a table, then names (u32 length and bytes) and numbers, all big endian so that keys sort as
 /// their parts do. On disk the names are sealed.
 #[derive(Debug, Clone)]
-struct Key(Vec<Part>);
+pub(super) struct Key(Vec<Part>);
 
 #[derive(Debug, Clone)]
 enum Part {
@@ -745,11 +770,11 @@ enum Part {
 }
 
 impl Key {
-    fn new(table: Table) -> Self {
+    pub(super) fn new(table: Table) -> Self {
         Self(vec![Part::Bytes(vec![table as u8])])
     }
 
-    fn name(mut self, name: &str) -> Self {
+    pub(super) fn name(mut self, name: &str) -> Self {
         self.0.push(Part::Name(name.to_owned()));
         self
     }
@@ -762,7 +787,7 @@ impl Key {
 
 impl Seal {
     /// A key as it stands on disk.
-    fn key(&self, key: &Key) -> Result<Vec<u8>, BankError> {
+    pub(super) fn key(&self, key: &Key) -> Result<Vec<u8>, BankError> {
         let mut bytes = Vec::new();
         for part in &key.0 {
             match part {
@@ -789,7 +814,7 @@ fn end_of(mut key: Vec<u8>) -> Vec<u8> {
     key
 }
 
-fn turn_key(id: TurnId) -> Key {
+pub(super) fn turn_key(id: TurnId) -> Key {
     Key::new(Table::Turn).id(id.0)
 }
 
@@ -798,7 +823,7 @@ fn space_turn_key(space: &SpaceId, id: TurnId) -> Key {
 }
 
 /// Every index entry of a turn that stays as long as the turn does.
-fn turn_indexes(turn: &Turn) -> Vec<Key> {
+pub(super) fn turn_indexes(turn: &Turn) -> Vec<Key> {
     let space = turn.space.as_str();
     let mut keys = vec![
         space_turn_key(&turn.space, turn.id),
@@ -810,31 +835,31 @@ fn turn_indexes(turn: &Turn) -> Vec<Key> {
     keys
 }
 
-fn waiting_key(id: TurnId) -> Key {
+pub(super) fn waiting_key(id: TurnId) -> Key {
     Key::new(Table::Waiting).id(id.0)
 }
 
-fn outcome_key(id: TurnId) -> Key {
+pub(super) fn outcome_key(id: TurnId) -> Key {
     Key::new(Table::Outcome).id(id.0)
 }
 
-fn failed_key(space: &SpaceId, id: TurnId) -> Key {
+pub(super) fn failed_key(space: &SpaceId, id: TurnId) -> Key {
     Key::new(Table::Failed).name(space.as_str()).id(id.0)
 }
 
-fn memory_key(id: MemoryId) -> Key {
+pub(super) fn memory_key(id: MemoryId) -> Key {
     Key::new(Table::Memory).id(id.0)
 }
 
-fn space_memory_key(space: &SpaceId, id: MemoryId) -> Key {
+pub(super) fn space_memory_key(space: &SpaceId, id: MemoryId) -> Key {
     Key::new(Table::SpaceMemory).name(space.as_str()).id(id.0)
 }
 
-fn version_key(id: MemoryId, version: u32) -> Key {
+pub(super) fn version_key(id: MemoryId, version: u32) -> Key {
     Key::new(Table::Version).id(id.0).id(u64::from(version))
 }
 
-fn source_key(turn: TurnId, memory: MemoryId) -> Key {
+pub(super) fn source_key(turn: TurnId, memory: MemoryId) -> Key {
     Key::new(Table::Source).id(turn.0).id(memory.0)
 }
 
@@ -850,7 +875,7 @@ fn vector_key(space: &SpaceId, embedder: &str, unit: UnitId) -> Key {
     key.id(id)
 }
 
-fn unit_at_end(key: &[u8]) -> Result<UnitId, BankError> {
+pub(super) fn unit_at_end(key: &[u8]) -> Result<UnitId, BankError> {
     match key.split_last_chunk() {
         Some(([.., b'm'], id)) => Ok(UnitId::Memory(MemoryId(u64::from_be_bytes(*id)))),
         Some(([.., b't'], id)) => Ok(UnitId::Turn(TurnId(u64::from_be_bytes(*id)))),

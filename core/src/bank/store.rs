@@ -46,7 +46,7 @@ const FORMAT: u32 = 2;
 
 const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
-const JOURNAL_FILE: &str = "JOURNAL";
+pub(super) const JOURNAL_FILE: &str = "JOURNAL";
 const STORE_PREFIX: &str = "store-";
 const DAMAGED_PREFIX: &str = "damaged-";
 /// Files that are written beside and renamed.
@@ -127,6 +127,17 @@ impl Store {
             recovered,
             _lock: lock,
         })
+    }
+
+    /// Runs `work` on a store that does not open, which [`write_anew`] may replace.
+    pub(super) fn salvage<T>(
+        folder: &Path,
+        key: Option<&BankKey>,
+        work: impl FnOnce(&Seal) -> Result<T, BankError>,
+    ) -> Result<T, BankError> {
+        refuse_foreign(folder).map_err(|source| open_error(folder, source))?;
+        let _lock = lock(folder)?;
+        work(&read_or_write_format(folder, key)?)
     }
 
     /// What opening had to put right.
@@ -508,6 +519,33 @@ fn begin(folder: &Path) -> Result<(Db, Writer), BankError> {
     Ok((db, Writer { journal, state }))
 }
 
+/// Sets journal and stores aside and writes new ones that hold these entries. The folder's lock is held.
+pub(super) fn write_anew(folder: &Path, entries: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<(), BankError> {
+    let failed = |source| open_error(folder, source);
+    let old = stores(folder).map_err(failed)?;
+    let generation = old.last().map_or(1, |last| last + 1);
+    let state = State { generation, number: 0, digest: Digest::of(entries) };
+    let db = open_sled(folder, &store_path(folder, generation))?;
+    let mut filler = Filler::new(&db);
+    for (key, value) in entries {
+        filler = filler.put(key.clone(), Some(value.clone()))?;
+    }
+    filler.finish(&state)?;
+    db.flush().map_err(store_error)?;
+    for name in old.iter().map(|old| format!("{STORE_PREFIX}{old}")).chain([JOURNAL_FILE.to_owned()]) {
+        if folder.join(&name).exists() {
+            set_aside(folder, &name).map_err(failed)?;
+        }
+    }
+    journal_of(folder, &db, state).map(drop).map_err(Append::error)
+}
+
+/// The number of the last change that a store has, and the digest that was written with it.
+pub(super) fn stands_at(db: &Db) -> Option<(u64, Digest)> {
+    let state = State::of(&db.get(STATE_KEY).ok()??)?;
+    Some((state.number, state.digest))
+}
+
 /// The store of a generation with where it stands, if every entry of it is as it was written; else why not.
 fn open_verified(
     folder: &Path,
@@ -637,7 +675,7 @@ fn digest_of(db: &Db) -> Result<Digest, BankError> {
     })
 }
 
-fn entries_of(db: &Db) -> impl Iterator<Item = io::Result<(Vec<u8>, Vec<u8>)>> + use<> {
+pub(super) fn entries_of(db: &Db) -> impl Iterator<Item = io::Result<(Vec<u8>, Vec<u8>)>> + use<> {
     db.iter().filter_map(|entry| match entry {
         Ok((key, _)) if *key == *STATE_KEY => None,
         Ok((key, value)) => Some(Ok((key.to_vec(), value.to_vec()))),
@@ -645,12 +683,12 @@ fn entries_of(db: &Db) -> impl Iterator<Item = io::Result<(Vec<u8>, Vec<u8>)>> +
     })
 }
 
-fn store_path(folder: &Path, generation: u64) -> PathBuf {
+pub(super) fn store_path(folder: &Path, generation: u64) -> PathBuf {
     folder.join(format!("{STORE_PREFIX}{generation}"))
 }
 
 /// The generations of the stores in a folder, ascending.
-fn stores(folder: &Path) -> io::Result<Vec<u64>> {
+pub(super) fn stores(folder: &Path) -> io::Result<Vec<u64>> {
     numbered(folder, STORE_PREFIX)
 }
 
@@ -704,7 +742,10 @@ pub(super) fn store_error(source: impl Into<Box<dyn std::error::Error + Send + S
     BankError::Store(source.into())
 }
 
-fn open_error(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BankError {
+pub(super) fn open_error(
+    path: &Path,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> BankError {
     BankError::Open { path: path.to_owned(), source: source.into() }
 }
 
@@ -806,7 +847,7 @@ fn write_format(path: &Path, sealed: bool) -> io::Result<()> {
     sync_parent(&beside)
 }
 
-fn open_sled(path: &Path, store: &Path) -> Result<Db, BankError> {
+pub(super) fn open_sled(path: &Path, store: &Path) -> Result<Db, BankError> {
     // No `mode`: sled 0.34 has the setting and does not read it.
     let config = ::sled::Config::new().path(store).cache_capacity(CACHE_BYTES).flush_every_ms(Some(FLUSH_MS));
     let opened = until_unlocked(|| {
