@@ -17,7 +17,7 @@ use ::sled::Db;
 
 use super::cipher::{BankKey, Seal};
 use super::codec::{Counter, DecodeError, Record};
-use super::salvage::{self, Repaired};
+use super::salvage::{self, Lost, Repaired};
 use super::store::{self, Store, store_error};
 use super::{Appended, Bank, BankError, Commit, Counts, MemoryWrite, Recovery, TurnOutcome};
 use crate::embed::Vector;
@@ -55,8 +55,13 @@ impl SledBank {
         if !Self::is_there(path) {
             return Err(store::open_error(path, io::Error::other("there is no bank in the folder")));
         }
-        match Self::open_with(path, key).and_then(|bank| bank.read(tally)) {
-            Ok((turns, memories)) => return Ok(Repaired { turns, memories, lost: Vec::new() }),
+        let tallied = Self::open_with(path, key).and_then(|bank| {
+            let (turns, memories) = bank.read(tally)?;
+            let cut = bank.recovered().iter().any(|one| matches!(one, Recovery::TailCut { .. }));
+            Ok(Repaired { turns, memories, lost: cut.then_some(Lost::End).into_iter().collect() })
+        });
+        match tallied {
+            Ok(whole) => return Ok(whole),
             Err(
                 BankError::Unrecoverable { .. } | BankError::ChangesLost { .. } | BankError::Damaged { .. },
             ) => {}

@@ -497,6 +497,7 @@ fn adopt(
         set_aside(folder, JOURNAL_FILE).map_err(failed)?;
     }
     recovered.push(Recovery::JournalRewritten);
+    recovered.extend(outline.tail_cut());
     let journal = journal_of(folder, &db, state).map_err(Append::error)?;
     Ok((db, Writer { journal, state }))
 }
