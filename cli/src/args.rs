@@ -115,6 +115,10 @@ pub(crate) enum Command {
     Confirm(Confirm),
     /// Show the space in numbers
     Stats,
+    /// Write the space to a file, whole, as JSON lines, or as a page for people
+    Export(Export),
+    /// Take in an export into an empty bank, or what Mem0 gives out
+    Import(Import),
     /// Check every byte of the bank against what was written to it
     #[command(after_help = "Example:\n  keepsake verify --bank ~/old-bank")]
     Verify,
@@ -365,6 +369,52 @@ impl Selected {
             .or_else(|| self.origin.map(|origin| Selection::Origin(origin.into())))
             .or_else(|| self.all.then_some(Selection::All))
     }
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+The format is described in docs/export-format.md. An export holds everything in plain words, also of a sealed bank.
+
+Examples:
+  keepsake export memories.jsonl
+  keepsake export - --format markdown")]
+pub(crate) struct Export {
+    /// The file; `-` is standard output
+    pub(crate) file: PathBuf,
+    /// As what
+    #[arg(long, default_value = "jsonl")]
+    pub(crate) format: ExportFormat,
+    /// Every space, not only --space
+    #[arg(long)]
+    pub(crate) all_spaces: bool,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// A form of export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Everything; can be imported
+    Jsonl,
+    /// What holds now, for reading
+    Markdown,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+An export of this program goes into an empty bank, which is then equal to the one that was exported; its spaces keep
+their names. Mem0's memories, as JSON, are added to --space, each once however often they are imported.
+
+Examples:
+  keepsake import memories.jsonl --bank ~/new-bank
+  keepsake import mem0.json --speaker Maria")]
+pub(crate) struct Import {
+    /// The file
+    pub(crate) file: PathBuf,
+    /// Whom Mem0's memories are of, where they have no `user_id`
+    #[arg(long, value_name = "NAME", default_value = "me")]
+    pub(crate) speaker: String,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -13,6 +13,7 @@ mod ingest;
 mod interrupt;
 mod jsonl;
 mod locomo;
+mod mem0;
 mod model_files;
 mod models;
 mod open;
@@ -20,6 +21,7 @@ mod output;
 mod read;
 mod remember;
 mod shapes;
+mod transfer;
 mod upkeep;
 mod words;
 mod work;
@@ -59,6 +61,8 @@ fn run(args: &Args) -> Result<(), Failure> {
         Command::Forget(args) => forget::run(args, global, around),
         Command::Undo(args) => forget::undo(args, global, around),
         Command::Confirm(args) => forget::confirm(args, global, around),
+        Command::Export(args) => transfer::export(args, global, around),
+        Command::Import(args) => transfer::import(args, global, around),
         Command::Verify => upkeep::verify(global, around),
         Command::Repair => upkeep::repair(global, around),
         Command::Rekey(args) => upkeep::rekey(args, global, around),

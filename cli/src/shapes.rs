@@ -314,6 +314,14 @@ pub(crate) struct RepairBody {
     pub(crate) lost: Vec<String>,
 }
 
+/// `keepsake.export/1` and `keepsake.import/1`
+#[derive(Serialize)]
+pub(crate) struct TransferBody {
+    pub(crate) file: String,
+    pub(crate) turns: u64,
+    pub(crate) memories: u64,
+}
+
 /// `keepsake.compact/1`
 #[derive(Serialize)]
 pub(crate) struct CompactBody {

@@ -17,6 +17,7 @@ pub mod pipeline;
 pub mod prompt;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod transfer;
 pub mod types;
 pub mod when;
 

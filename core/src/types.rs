@@ -319,6 +319,22 @@ impl NewTurn {
         Ok(self)
     }
 
+    /// The turn under its number.
+    pub(crate) fn kept(self, id: TurnId, recorded: Timestamp) -> Turn {
+        Turn {
+            id,
+            space: self.space,
+            session: self.session,
+            speaker: self.speaker,
+            text: self.text,
+            image: self.image,
+            time: self.time,
+            recorded,
+            origin: self.origin,
+            reference: self.reference,
+        }
+    }
+
     /// Whether this is the turn that was kept as `turn`, but for when it was stored.
     pub(crate) fn is(&self, turn: &Turn) -> bool {
         let new =

@@ -65,8 +65,10 @@ fn nothing_unfinished_is_in_the_source() {
 }
 
 /// The rooms of core from the top down; one may use those above it. `testing` serves tests only.
-const ROOMS: [&str; 10] =
-    ["types", "when", "decision", "config", "prompt", "model", "embed", "bank", "index", "pipeline"];
+const ROOMS: [&str; 11] = [
+    "types", "when", "decision", "config", "prompt", "model", "embed", "bank", "transfer", "index",
+    "pipeline",
+];
 
 #[test]
 fn the_rooms_of_core_form_a_dag() {
@@ -88,7 +90,7 @@ fn the_rooms_of_core_form_a_dag() {
             assert!(room_used != "engine", "{}: a room uses the engine", path.display());
             assert!(room_used != "testing" || conformance, "{}: shipped code uses testing", path.display());
             if let Some(above) = order.get(room_used.as_str()) {
-                assert!(above <= at, "{}: {room} uses {room_used}, which is below it", path.display());
+                assert!(above <= at || conformance, "{}: {room} uses {room_used}, which is below it", path.display());
             }
         }
     }

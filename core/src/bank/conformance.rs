@@ -662,6 +662,11 @@ fn revision_of(bank: &dyn Bank, memory: u64, retire: bool, stale: bool) -> Optio
     Some(MemoryWrite { memory, expects, vector })
 }
 
+fn units_of(bank: &dyn Bank, space: &SpaceId) -> Vec<UnitId> {
+    let turns = bank.turns(space).unwrap().into_iter().map(|turn| UnitId::Turn(turn.id));
+    turns.chain(bank.memories(space).unwrap().into_iter().map(|memory| UnitId::Memory(memory.id))).collect()
+}
+
 /// Does it, and tells all of the answer that two banks must agree on.
 fn run(bank: &dyn Bank, op: &Op, commit: &Commit) -> String {
     match op {
@@ -720,5 +725,24 @@ proptest! {
             prop_assert_eq!(run(&disk, op, &commit), run(&oracle, op, &commit));
             prop_assert_eq!(everything(&disk, &SPACES), everything(&oracle, &SPACES));
         }
+        // Moved out and in, it is the same bank, vectors apart.
+        let written = |bank: &dyn Bank| {
+            let mut out = Vec::new();
+            crate::transfer::write(bank, &bank.spaces().unwrap(), at(9), &mut out).unwrap();
+            out
+        };
+        let (document, elsewhere) = (written(&disk), tempfile::tempdir().unwrap());
+        let moved: [Box<dyn Bank>; 2] =
+            [Box::new(MemoryBank::new()), Box::new(SledBank::open(elsewhere.path()).unwrap())];
+        let gone: Vec<UnitId> = oracle.spaces().unwrap().iter().flat_map(|space| units_of(&oracle, space)).collect();
+        for moved in &moved {
+            crate::transfer::read_into(moved.as_ref(), &mut document.as_slice()).unwrap();
+            prop_assert_eq!(written(moved.as_ref()), document.clone());
+            let again = crate::transfer::read_into(moved.as_ref(), &mut document.as_slice());
+            prop_assert!(oracle.next_turn_id().unwrap().0 == 1 || again.is_err(), "only into an empty bank");
+        }
+        prop_assert_eq!(moved[0].forget(&gone).unwrap(), oracle.forget(&gone).unwrap());
+        prop_assert_eq!(moved[1].forget(&gone).unwrap(), gone.len());
+        prop_assert_eq!(everything(moved[1].as_ref(), &SPACES), everything(&oracle, &SPACES));
     }
 }

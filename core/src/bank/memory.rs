@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Appended, Bank, BankError, Commit, Counts, MemoryWrite, TurnOutcome};
+use super::{Appended, Bank, BankError, Commit, Contents, Counts, Kept, MemoryWrite, TurnOutcome};
 use crate::embed::Vector;
 use crate::types::{Memory, MemoryId, MemoryState, NewTurn, SpaceId, Timestamp, Turn, TurnId, UnitId};
 
@@ -54,18 +54,7 @@ impl Bank for MemoryBank {
         }
         all.turns_given += 1;
         let id = TurnId(all.turns_given);
-        let turn = Turn {
-            id,
-            space: turn.space.clone(),
-            session: turn.session.clone(),
-            speaker: turn.speaker.clone(),
-            text: turn.text.clone(),
-            image: turn.image.clone(),
-            time: turn.time,
-            recorded,
-            origin: turn.origin,
-            reference: turn.reference.clone(),
-        };
+        let turn = turn.clone().kept(id, recorded);
         all.turns.insert(id, turn);
         all.waiting.insert(id);
         Ok(Appended { id, new: true })
@@ -192,6 +181,32 @@ impl Bank for MemoryBank {
             }
         }
         Ok(units.len())
+    }
+
+    fn next_turn_id(&self) -> Result<TurnId, BankError> {
+        Ok(TurnId(self.everything().turns_given + 1))
+    }
+
+    fn restore(&self, contents: &Contents) -> Result<(), BankError> {
+        let mut all = self.everything();
+        if all.turns_given > 0 || all.memories_given > 0 {
+            return Err(BankError::NotEmpty);
+        }
+        for Kept { turn, outcome } in &contents.turns {
+            match outcome {
+                Some(outcome) => drop(all.outcomes.insert(turn.id, outcome.clone())),
+                None => drop(all.waiting.insert(turn.id)),
+            }
+            all.turns.insert(turn.id, turn.clone());
+        }
+        for versions in &contents.memories {
+            if let Some(newest) = versions.last() {
+                all.memories.insert(newest.id, versions.clone());
+            }
+        }
+        all.turns_given = contents.next_turn.saturating_sub(1);
+        all.memories_given = contents.next_memory.saturating_sub(1);
+        Ok(())
     }
 
     fn put_vectors(&self, embedder: &str, vectors: &[(UnitId, Vector)]) -> Result<(), BankError> {

@@ -110,6 +110,14 @@ pub trait Bank: Send + Sync {
     /// All spaces that have a turn or a memory, by name.
     fn spaces(&self) -> Result<Vec<SpaceId>, BankError>;
 
+    /// The id the next turn will get.
+    fn next_turn_id(&self) -> Result<TurnId, BankError>;
+
+    /// Writes what another bank held, under its own ids. All or nothing: a bank on disk that was cut short in it is
+    /// empty when it is next opened. Refused with [`BankError::NotEmpty`] where anything was ever kept in this bank.
+    /// `contents` must be one that [`transfer::read`](crate::transfer::read) checked, or as sound.
+    fn restore(&self, contents: &Contents) -> Result<(), BankError>;
+
     /// What opening had to put right. Nothing where the bank is not on a disk.
     fn recovered(&self) -> &[Recovery] {
         &[]
@@ -132,6 +140,28 @@ pub trait Bank: Send + Sync {
 
     /// Counts over one space.
     fn counts(&self, space: &SpaceId) -> Result<Counts, BankError>;
+}
+
+/// What a bank holds, vectors apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    /// The turns, by id.
+    pub turns: Vec<Kept>,
+    /// All versions of every memory, oldest first; none is empty.
+    pub memories: Vec<Vec<Memory>>,
+    /// The id of the next turn.
+    pub next_turn: u64,
+    /// The id of the next memory.
+    pub next_memory: u64,
+}
+
+/// A turn with what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The turn.
+    pub turn: Turn,
+    /// What became of it; `None` while it waits.
+    pub outcome: Option<TurnOutcome>,
 }
 
 /// What `append` did.
@@ -377,6 +407,9 @@ pub enum BankError {
         /// The turn.
         turn: TurnId,
     },
+    /// Something was kept in the bank before. Nothing was changed.
+    #[error("the bank is not empty: import into a new one")]
+    NotEmpty,
     /// A memory is not at the version that was expected. Nothing was changed.
     #[error("memory {memory} changed meanwhile: read it again, then decide")]
     MemoryChanged {

@@ -19,7 +19,7 @@ use super::cipher::{BankKey, Seal};
 use super::codec::{Counter, DecodeError, Record};
 use super::salvage::{self, Lost, Repaired};
 use super::store::{self, Store, store_error};
-use super::{Appended, Bank, BankError, Commit, Counts, MemoryWrite, Recovery, TurnOutcome};
+use super::{Appended, Bank, BankError, Commit, Contents, Counts, Kept, MemoryWrite, Recovery, TurnOutcome};
 use crate::embed::Vector;
 use crate::types::{Memory, MemoryId, MemoryState, NewTurn, SpaceId, Timestamp, Turn, TurnId, UnitId};
 
@@ -77,6 +77,10 @@ impl SledBank {
 
     fn open_with(path: &Path, key: Option<&BankKey>) -> Result<Self, BankError> {
         let bank = Self { store: Store::open(path, key)? };
+        if bank.read(|view| view.has(&Key::new(Table::Restoring)))? {
+            log::warn!("opening the bank: a restoring that was cut short is taken back");
+            bank.empty()?;
+        }
         if bank.read(|view| view.has(&Key::new(Table::Erasing)))? {
             bank.finish_erasing()?;
         }
@@ -108,6 +112,17 @@ impl SledBank {
         Ok(erased)
     }
 
+    /// Removes everything, and the bytes of it.
+    fn empty(&self) -> Result<(), BankError> {
+        self.store.change(|db, _, change| {
+            for key in db.iter().keys() {
+                change.remove_record(&key.map_err(store_error)?);
+            }
+            Ok(())
+        })?;
+        self.store.rewrite()
+    }
+
     fn finish_erasing(&self) -> Result<(), BankError> {
         self.store.rewrite()?;
         self.change(|_, change| change.drop(&Key::new(Table::Erasing)))
@@ -129,12 +144,9 @@ impl Bank for SledBank {
                 return Ok(Appended { id, new: false });
             }
             let id = TurnId(view.counter(TURN_COUNTER)?);
-            let turn = stored(turn, id, recorded);
+            let turn = turn.clone().kept(id, recorded);
             change.count(TURN_COUNTER, id.0)?;
-            change.record(&turn_key(id), &turn)?;
-            for key in turn_indexes(&turn) {
-                change.mark(&key)?;
-            }
+            change.turn(&turn)?;
             change.mark(&waiting_key(id))?;
             Ok(Appended { id, new: true })
         })
@@ -281,6 +293,32 @@ impl Bank for SledBank {
         })
     }
 
+    fn next_turn_id(&self) -> Result<TurnId, BankError> {
+        self.read(|view| view.counter(TURN_COUNTER).map(TurnId))
+    }
+
+    /// In several changes, for a journal's frame has its limit; between the first and the last the bank is marked.
+    fn restore(&self, contents: &Contents) -> Result<(), BankError> {
+        self.change(|view, change| {
+            let given = |counter| view.counter(counter).map(|next| next > 1);
+            if given(TURN_COUNTER)? || given(MEMORY_COUNTER)? {
+                return Err(BankError::NotEmpty);
+            }
+            change.mark(&Key::new(Table::Restoring))?;
+            change.record(&Key::new(Table::Counter).name(TURN_COUNTER), &Counter(contents.next_turn))?;
+            change.record(&Key::new(Table::Counter).name(MEMORY_COUNTER), &Counter(contents.next_memory))
+        })?;
+        let mut turns = contents.turns.as_slice();
+        while !turns.is_empty() {
+            turns = self.change(|_, change| restore_some(change, turns, restore_turn))?;
+        }
+        let mut memories = contents.memories.as_slice();
+        while !memories.is_empty() {
+            memories = self.change(|_, change| restore_some(change, memories, restore_memory))?;
+        }
+        self.change(|_, change| change.drop(&Key::new(Table::Restoring)))
+    }
+
     fn put_vectors(&self, embedder: &str, vectors: &[(UnitId, Vector)]) -> Result<(), BankError> {
         self.change(|view, change| {
             for (unit, vector) in vectors {
@@ -352,19 +390,55 @@ impl Bank for SledBank {
     }
 }
 
-fn stored(turn: &NewTurn, id: TurnId, recorded: Timestamp) -> Turn {
-    Turn {
-        id,
-        space: turn.space.clone(),
-        session: turn.session.clone(),
-        speaker: turn.speaker.clone(),
-        text: turn.text.clone(),
-        image: turn.image.clone(),
-        time: turn.time,
-        recorded,
-        origin: turn.origin,
-        reference: turn.reference.clone(),
+/// Bytes of text that one change of a restoring takes, about.
+const RESTORE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Writes the first of these items, as many as one change takes; the rest. `one` writes an item and gives its size.
+fn restore_some<'a, T>(
+    change: &mut Change,
+    items: &'a [T],
+    one: fn(&mut Change, &T) -> Result<usize, BankError>,
+) -> Result<&'a [T], BankError> {
+    let mut bytes = 0;
+    for (at, item) in items.iter().enumerate() {
+        bytes += one(change, item)?;
+        if bytes >= RESTORE_BYTES {
+            return Ok(&items[at + 1..]);
+        }
     }
+    Ok(&[])
+}
+
+fn restore_turn(change: &mut Change, Kept { turn, outcome }: &Kept) -> Result<usize, BankError> {
+    change.turn(turn)?;
+    match outcome {
+        None => change.mark(&waiting_key(turn.id))?,
+        Some(outcome) => {
+            change.record(&outcome_key(turn.id), outcome)?;
+            if matches!(outcome, TurnOutcome::Failed { .. }) {
+                change.mark(&failed_key(&turn.space, turn.id))?;
+            }
+        }
+    }
+    // Keys, indexes and an outcome beside the text: a guess.
+    Ok(1024 + turn.text.len() + turn.image.as_ref().map_or(0, String::len))
+}
+
+fn restore_memory(change: &mut Change, versions: &Vec<Memory>) -> Result<usize, BankError> {
+    let Some((newest, earlier)) = versions.split_last() else { return Ok(0) };
+    for version in earlier {
+        change.record(&version_key(version.id, version.version), version)?;
+    }
+    change.record(&memory_key(newest.id), newest)?;
+    change.mark(&space_memory_key(&newest.space, newest.id))?;
+    let mut bytes = 0;
+    for version in versions {
+        for turn in &version.sources {
+            change.mark(&source_key(*turn, version.id))?;
+        }
+        bytes += 512 + version.text.len() + 16 * version.sources.len();
+    }
+    Ok(bytes)
 }
 
 /// Checks that the commit fits the bank; gives the version that each write replaces, in order.
@@ -556,6 +630,12 @@ impl Change<'_> {
         let value = self.seal.value(&key, record.encode().map_err(store_error)?)?;
         self.change.put(key, value);
         Ok(())
+    }
+
+    /// A turn with its index entries.
+    fn turn(&mut self, turn: &Turn) -> Result<(), BankError> {
+        self.record(&turn_key(turn.id), turn)?;
+        turn_indexes(turn).iter().try_for_each(|key| self.mark(key))
     }
 
     /// An index entry.
@@ -758,6 +838,8 @@ pub(super) enum Table {
     Vector = 13,
     /// There while what was erased may still have bytes on disk.
     Erasing = 14,
+    /// There while a bank is being restored.
+    Restoring = 15,
 }
 
 pub(super) const TURN_COUNTER: &str = "turn";

@@ -294,6 +294,13 @@ impl Change {
         self.0.insert(key, Some(value));
     }
 
+    /// Removes a key as the store gives it; its own state stays.
+    pub(super) fn remove_record(&mut self, key: &[u8]) {
+        if key != STATE_KEY {
+            self.remove(key.to_vec());
+        }
+    }
+
     /// Nothing happens where the key is not there.
     pub(super) fn remove(&mut self, key: Vec<u8>) {
         self.0.insert(key, None);

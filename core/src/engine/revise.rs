@@ -1,16 +1,20 @@
-//! The person's own hand on what is remembered: undo, confirm, and forgetting by what things have in common.
+//! The person's own hand on what is remembered: undo, confirm, forgetting by what things have in common, moving out
+//! and in.
 //!
-//! Nothing here asks a model. Rooms it touches: types, embed, bank, pipeline.
+//! Nothing here asks a model. Rooms it touches: types, embed, bank, transfer, pipeline.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, Write};
+use std::sync::PoisonError;
 
-use super::error::ForgetError;
+use super::error::{AppendError, ForgetError};
 use super::{Engine, Inner, follow, lock, write};
 use crate::bank::{BankError, MemoryWrite, TurnOutcome};
 use crate::embed::EmbedError;
 use crate::pipeline::remember;
 use crate::pipeline::undo::{self, ChangedSince};
-use crate::types::{Memory, MemoryId, MemoryState, Origin, SpaceId, TurnId, UnitId};
+use crate::transfer::{self, ExportError, ImportError, Moved};
+use crate::types::{Memory, MemoryId, MemoryState, NewTurn, Origin, SpaceId, TurnId, UnitId};
 
 /// What turns and memories of a space may have in common.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,6 +190,53 @@ impl Engine {
             inner.drop_index(space);
         }
         Ok(gone?)
+    }
+
+    /// Writes what spaces hold as an export, all of them where none are named; see `docs/export-format.md`.
+    pub fn export(&self, spaces: &[SpaceId], out: &mut dyn Write) -> Result<Moved, ExportError> {
+        let _writer = lock(&self.0.writer);
+        transfer::write(self.0.bank.as_ref(), &self.spaces_or_all(spaces)?, (self.0.setup.clock)(), out)
+    }
+
+    /// Writes what spaces hold as a page for people, all of them where none are named.
+    pub fn export_markdown(&self, spaces: &[SpaceId], out: &mut dyn Write) -> Result<Moved, ExportError> {
+        let _writer = lock(&self.0.writer);
+        transfer::markdown::write(self.0.bank.as_ref(), &self.spaces_or_all(spaces)?, out)
+    }
+
+    fn spaces_or_all(&self, spaces: &[SpaceId]) -> Result<Vec<SpaceId>, BankError> {
+        if spaces.is_empty() { self.0.bank.spaces() } else { Ok(spaces.to_vec()) }
+    }
+
+    /// Takes in an export; the bank must be empty. Vectors are made when the queue is next worked.
+    pub fn import(&self, input: &mut dyn BufRead) -> Result<Moved, ImportError> {
+        let inner = &*self.0;
+        let (_working, _writer) = (lock(&inner.working), lock(&inner.writer));
+        let moved = transfer::read_into(inner.bank.as_ref(), input);
+        inner.spaces.write().unwrap_or_else(PoisonError::into_inner).clear();
+        moved
+    }
+
+    /// Takes in memories of another system, without asking a model: each becomes a turn with one memory that says the
+    /// same. One whose reference its space has already is passed over.
+    pub fn import_memories(&self, memories: Vec<NewTurn>) -> Result<Moved, AppendError> {
+        let inner = &*self.0;
+        let _working = lock(&inner.working);
+        let mut moved = Moved::default();
+        for turn in memories {
+            let appended = self.append(turn.from_origin(Origin::Imported))?;
+            if !appended.new {
+                continue;
+            }
+            let Some(turn) = inner.bank.turn(appended.id)? else { continue };
+            inner.commit(
+                &turn.space,
+                &remember::as_it_is(&turn, inner.bank.next_memory_id()?, turn.recorded),
+            )?;
+            moved.turns += 1;
+            moved.memories += 1;
+        }
+        Ok(moved)
     }
 
     /// [`Engine::forget_all`] for one unit. False where there was nothing to remove.

@@ -433,6 +433,16 @@ pub(crate) fn embed_writes(embedder: &dyn Embedder, writes: &mut [MemoryWrite]) 
     Ok(())
 }
 
+/// The commit of a turn that is a memory already, word for word.
+pub(crate) fn as_it_is(turn: &Turn, id: MemoryId, now: Timestamp) -> Commit {
+    let fact = Fact { text: turn.text.clone(), when: turn.time };
+    let mut draft = Draft { turn: turn.clone(), now, next: id, writes: Vec::new(), read: Vec::new() };
+    let applied = draft.apply(fact, None, Verdict::Add, None);
+    let write = |(memory, expects)| MemoryWrite { memory, expects, vector: None };
+    let writes = draft.writes.into_iter().map(write).collect();
+    Commit { turn: turn.id, outcome: TurnOutcome::Done(vec![applied]), writes, read: Vec::new() }
+}
+
 fn nothing_done(
     fact: String,
     decided: Option<Operation>,

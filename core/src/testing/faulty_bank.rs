@@ -7,7 +7,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use crate::bank::{Appended, Bank, BankError, Commit, Counts, MemoryWrite, TurnOutcome};
+use crate::bank::{Appended, Bank, BankError, Commit, Contents, Counts, MemoryWrite, TurnOutcome};
 use crate::embed::Vector;
 use crate::types::{Memory, MemoryId, NewTurn, SpaceId, Timestamp, Turn, TurnId, UnitId};
 
@@ -132,6 +132,14 @@ impl<B: Bank> Bank for FaultyBank<B> {
 
     fn forget(&self, units: &[UnitId]) -> Result<usize, BankError> {
         self.change(|bank| bank.forget(units))
+    }
+
+    fn next_turn_id(&self) -> Result<TurnId, BankError> {
+        self.inner.next_turn_id()
+    }
+
+    fn restore(&self, contents: &Contents) -> Result<(), BankError> {
+        self.change(|bank| bank.restore(contents))
     }
 
     fn put_vectors(&self, embedder: &str, vectors: &[(UnitId, Vector)]) -> Result<(), BankError> {

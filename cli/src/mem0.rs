@@ -1,0 +1,108 @@
+//! Reads what Mem0 gives out: a list of memories, alone or under `results` or `memories`.
+//!
+//! Unknown keys are passed over: Mem0's versions differ in them. Rooms it touches: output.
+
+use keepsake_core::types::{InvalidInput, NewTurn, SpaceId, Timestamp};
+use serde::Deserialize;
+
+use crate::output::json_fault;
+
+/// Why a document was not read. Nothing was stored.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Mem0Error {
+    #[error("it is neither an export of this program nor one of Mem0's: {0}")]
+    NotMem0(String),
+    #[error("memory {number}: {source}")]
+    Memory { number: usize, source: InvalidInput },
+    #[error("memory {number} has no `created_at` or `updated_at`: give it the time it is from")]
+    NoTime { number: usize },
+    #[error("it has no memories")]
+    Empty,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Shape {
+    List(Vec<Exported>),
+    Results { results: Vec<Exported> },
+    Memories { memories: Vec<Exported> },
+}
+
+#[derive(Deserialize)]
+struct Exported {
+    id: String,
+    memory: String,
+    #[serde(default)]
+    user_id: Option<String>,
+    #[serde(default)]
+    run_id: Option<String>,
+    #[serde(default)]
+    created_at: Option<String>,
+    #[serde(default)]
+    updated_at: Option<String>,
+}
+
+/// The memories as turns. Who a memory is about is its `user_id`, else `speaker`; its reference is `mem0/<id>`, so
+/// that a document can be taken in twice.
+pub(crate) fn read(text: &str, speaker: &str, space: &SpaceId) -> Result<Vec<NewTurn>, Mem0Error> {
+    let shape = serde_json::from_str(text.trim_start_matches('\u{feff}'));
+    let memories = match shape.map_err(|error| Mem0Error::NotMem0(json_fault(&error)))? {
+        Shape::List(list) | Shape::Results { results: list } | Shape::Memories { memories: list } => list,
+    };
+    if memories.is_empty() {
+        return Err(Mem0Error::Empty);
+    }
+    (1..).zip(&memories).map(|(number, memory)| new_turn(number, memory, speaker, space)).collect()
+}
+
+fn new_turn(number: usize, memory: &Exported, speaker: &str, space: &SpaceId) -> Result<NewTurn, Mem0Error> {
+    let wrong = |source| Mem0Error::Memory { number, source };
+    let time =
+        memory.created_at.as_ref().or(memory.updated_at.as_ref()).ok_or(Mem0Error::NoTime { number })?;
+    let time: Timestamp = time.parse().map_err(wrong)?;
+    NewTurn::new(memory.user_id.as_deref().unwrap_or(speaker), &memory.memory, time)
+        .and_then(|turn| turn.in_session(memory.run_id.as_deref().unwrap_or("mem0")))
+        .and_then(|turn| turn.with_reference(&format!("mem0/{}", memory.id)))
+        .and_then(NewTurn::checked)
+        .map(|turn| turn.in_space(space.clone()))
+        .map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read_one(value: &serde_json::Value) -> Result<Vec<NewTurn>, Mem0Error> {
+        read(&value.to_string(), "me", &SpaceId::default())
+    }
+
+    #[test]
+    fn every_shape_is_read() {
+        let memory = json!({"id": "a-1", "memory": "Likes tea", "hash": "x", "metadata": null, "categories": ["food"],
+            "user_id": "tom", "created_at": "2024-07-01T08:30:00.123456-07:00", "updated_at": null});
+        let time = "2024-07-01T08:30:00.123456".parse().unwrap();
+        let turn = NewTurn::new("tom", "Likes tea", time).unwrap().in_session("mem0").unwrap();
+        let expected = [turn.with_reference("mem0/a-1").unwrap()];
+        for shape in
+            [json!([memory]), json!({"results": [memory]}), json!({"memories": [memory], "total": 1})]
+        {
+            assert_eq!(read_one(&shape).unwrap(), expected, "{shape}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_without_the_words() {
+        let good = json!({"id": "a", "memory": "x", "created_at": "2024-07-01"});
+        for (bad, says) in [
+            (json!({"id": "b", "memory": "a secret"}), "memory 2 has no `created_at`"),
+            (json!({"id": "b", "memory": " ", "created_at": "2024-07-01"}), "memory 2: the turn is empty"),
+            (json!({"id": "b", "created_at": "2024-07-01"}), "neither"),
+        ] {
+            let error = read_one(&json!([good, bad])).unwrap_err().to_string();
+            assert!(error.contains(says) && !error.contains("secret"), "{error}");
+        }
+        assert!(matches!(read_one(&json!([])), Err(Mem0Error::Empty)));
+    }
+}
