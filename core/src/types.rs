@@ -151,9 +151,7 @@ impl Timestamp {
 
     /// As a calendar date and time.
     pub fn civil(self) -> civil::DateTime {
-        let day = self.0.div_euclid(86_400);
-        let second = self.0.rem_euclid(86_400);
-        epoch().checked_add(jiff::Span::new().days(day).seconds(second)).unwrap_or(civil::DateTime::MAX)
+        epoch().checked_add(jiff::SignedDuration::from_secs(self.0)).unwrap_or(civil::DateTime::MAX)
     }
 
     /// Day, month by name, year: `8 May 2023`.
@@ -553,7 +551,8 @@ impl Cancel {
     }
 }
 
-fn checked_name<'a>(what: &'static str, name: &'a str) -> Result<&'a str, InvalidInput> {
+/// The name without white space around it, if it can be one.
+pub(crate) fn checked_name<'a>(what: &'static str, name: &'a str) -> Result<&'a str, InvalidInput> {
     let name = name.trim();
     if name.is_empty() {
         return Err(InvalidInput::EmptyName(what));
@@ -590,7 +589,10 @@ mod tests {
         for text in ["-009999-01-01T00:00:00", "1969-12-31T23:59:59", "1970-01-01", "9999-12-31T23:59:59"] {
             let time = at(text);
             assert_eq!(Timestamp::from_seconds(time.seconds()).civil(), time.civil());
+            assert_eq!(at(&time.to_string()), time);
         }
+        assert_eq!(at("1969-12-31T23:59:59").seconds(), -1);
+        assert_eq!(Timestamp::from_seconds(-1).to_string(), "1969-12-31T23:59:59");
         assert_eq!(Timestamp::from_seconds(i64::MAX).civil().year(), 9999);
         assert_eq!(Timestamp::from_seconds(i64::MIN).civil().year(), -9999);
     }
