@@ -90,7 +90,11 @@ fn the_rooms_of_core_form_a_dag() {
             assert!(room_used != "engine", "{}: a room uses the engine", path.display());
             assert!(room_used != "testing" || conformance, "{}: shipped code uses testing", path.display());
             if let Some(above) = order.get(room_used.as_str()) {
-                assert!(above <= at || conformance, "{}: {room} uses {room_used}, which is below it", path.display());
+                assert!(
+                    above <= at || conformance,
+                    "{}: {room} uses {room_used}, which is below it",
+                    path.display()
+                );
             }
         }
     }
