@@ -22,7 +22,7 @@ pub mod types;
 pub mod when;
 
 pub use engine::{
-    AppendError, Budget, ConfirmError, Ended, Engine, ForgetError, Found, OpenError, ProcessError, Progress,
-    Receipt, RememberError, SearchError, Selection, Setup, Stats, UndoError, Undone,
+    AppendError, Budget, Ended, Engine, ForgetError, Found, OpenError, ProcessError, Progress, Receipt,
+    RememberError, ReviseError, SearchError, Selection, Setup, Stats, Undone,
 };
 pub use pipeline::answer::{Answer, AskError, Used};

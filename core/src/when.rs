@@ -64,6 +64,11 @@ impl Resolved {
         }
     }
 
+    /// Where the words say that it is meant to the day.
+    fn exactly(self) -> Self {
+        if let Self::Around(date) = self { Self::Day(date) } else { self }
+    }
+
     fn first_day(self) -> Date {
         match self {
             Self::Day(date) | Self::Around(date) | Self::Weekend(date) => date,
@@ -196,6 +201,7 @@ fn resolve(words: &[&str], today: Date) -> Option<(usize, Resolved)> {
             let (length, count) = number(words)?;
             let unit = words.get(length)?;
             match words.get(length + 1..)? {
+                ["ago", "today", ..] => Some((length + 3, shifted(today, unit, -count)?.exactly())),
                 ["ago", ..] => Some((length + 2, shifted(today, unit, -count)?)),
                 ["from", "now", ..] => Some((length + 3, shifted(today, unit, count)?)),
                 _ => None,
@@ -337,6 +343,7 @@ mod tests {
             ("this weekend", "the weekend of 13 May 2023"),
             ("next weekend", "the weekend of 20 May 2023"),
             ("two weeks ago", "around 24 April 2023"),
+            ("two weeks ago today", "24 April 2023"),
             ("a couple of days ago", "6 May 2023"),
             ("3 years ago", "2020"),
             ("a month from now", "June 2023"),

@@ -17,8 +17,7 @@ use keepsake_core::types::{
     Cancel, MemoryId, MemoryState, NewTurn, Origin, Question, SpaceId, Timestamp, TurnId, UnitId,
 };
 use keepsake_core::{
-    Answer, AskError, Budget, ConfirmError, Ended, Engine, ProcessError, RememberError, Selection, Setup,
-    UndoError,
+    Answer, AskError, Budget, Ended, Engine, ProcessError, RememberError, ReviseError, Selection, Setup,
 };
 use keepsake_tests::{engine, said, setup};
 
@@ -310,7 +309,7 @@ fn a_document_cannot_change_what_the_user_stated() {
     assert_eq!((confirmed.origin, confirmed.version), (Origin::User, 2));
     assert!(is_found() && engine.quarantined(&space).unwrap().is_empty());
     assert_eq!(texts(&engine).len(), 2);
-    assert!(matches!(engine.confirm(waiting[0].id), Err(ConfirmError::NotQuarantined { .. })));
+    assert!(matches!(engine.confirm(waiting[0].id), Err(ReviseError::NotQuarantined { .. })));
 }
 
 #[test]
@@ -346,7 +345,10 @@ fn a_turn_is_undone_as_a_whole_and_can_be_worked_again() {
     remember(&engine, said("Tom", "I live in Leeds and like tea."));
     remember(&engine, said("Tom", "I live in York, no longer like tea, and have a cat."));
     assert_eq!(texts(&engine), ["Tom lives in York.", "Tom has a cat."]);
-    assert!(matches!(engine.undo(&[TurnId(1)]), Err(UndoError::ChangedSince(_))), "the second stands on it");
+    assert!(
+        matches!(engine.undo(&[TurnId(1)]), Err(ReviseError::ChangedSince(_))),
+        "the second stands on it"
+    );
 
     let undone = engine.undo(&[TurnId(2)]).unwrap();
     assert_eq!((undone.turns, undone.memories.len()), (vec![TurnId(2)], 3));
@@ -356,13 +358,31 @@ fn a_turn_is_undone_as_a_whole_and_can_be_worked_again() {
     assert!(
         matches!(engine.outcome(TurnId(2)).unwrap(), Some(TurnOutcome::Undone(applied)) if applied.len() == 3)
     );
-    assert!(matches!(engine.undo(&[TurnId(2)]), Err(UndoError::NothingDone { turn: TurnId(2) })));
+    assert!(matches!(engine.undo(&[TurnId(2)]), Err(ReviseError::NothingDone { turn: TurnId(2) })));
 
     assert!(engine.retry(TurnId(2)).unwrap());
     engine.process(&Budget::default(), &Cancel::new(), &mut |_| ()).unwrap();
     assert_eq!(texts(&engine), ["Tom lives in York.", "Tom likes tea."]);
     engine.undo(&[TurnId(2), TurnId(1)]).unwrap();
     assert!(texts(&engine).is_empty(), "both at once, in any order");
+}
+
+#[test]
+fn what_was_recalled_and_handed_back_adds_nothing() {
+    let (engine, model) = scripted(&["- Tom likes tea.", "ADD", "- Tom has a boat.", "ADD"]);
+    remember(&engine, said("Tom", "I like tea."));
+    let handed_back = "- Tom likes tea. (8 May 2023)\nTom said: Tom likes tea.";
+    for origin in [Origin::Assistant, Origin::User] {
+        let applied = remember(&engine, said("Tom", handed_back).from_origin(origin));
+        assert!(applied.iter().all(|one| one.guard == Some(Guard::AlreadyKnown)) && applied.len() == 2);
+    }
+    assert_eq!((texts(&engine).len(), model.asked().len()), (1, 2), "no model is asked");
+
+    let with_more = format!("Relevant memories:\n{handed_back}\nI have a boat.");
+    let applied = remember(&engine, said("Tom", &with_more));
+    assert_eq!((applied.len(), applied[2].operation), (3, Operation::Add));
+    assert!(!model.asked()[2].chat.user.split("Message of").nth(1).unwrap().contains("tea"));
+    assert_eq!(texts(&engine), ["Tom likes tea.", "Tom has a boat."]);
 }
 
 #[test]

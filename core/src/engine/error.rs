@@ -7,7 +7,8 @@ use crate::embed::EmbedError;
 use crate::model::ModelError;
 use crate::pipeline::answer::AskError;
 use crate::pipeline::remember::WorkError;
-use crate::types::{InvalidInput, TurnId};
+use crate::pipeline::undo::ChangedSince;
+use crate::types::{InvalidInput, MemoryId, TurnId};
 
 /// The bank cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -110,3 +111,30 @@ impl From<SearchError> for AskError {
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub struct ForgetError(#[from] pub BankError);
+
+/// Nothing was taken back, or confirmed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReviseError {
+    /// The turn has no outcome that could be taken back.
+    #[error("{turn} is not worked through, or is undone already: there is nothing to take back")]
+    NothingDone {
+        /// The turn.
+        turn: TurnId,
+    },
+    /// Something newer stands on what is to be taken back.
+    #[error(transparent)]
+    ChangedSince(#[from] ChangedSince),
+    /// There is no such memory, or it is not quarantined.
+    #[error("{memory} does not wait to be confirmed")]
+    NotQuarantined {
+        /// The memory.
+        memory: MemoryId,
+    },
+    /// The embedder failed.
+    #[error(transparent)]
+    Embed(#[from] EmbedError),
+    /// The bank failed.
+    #[error(transparent)]
+    Bank(#[from] BankError),
+}

@@ -9,8 +9,10 @@
 mod error;
 mod revise;
 
-pub use self::error::{AppendError, ForgetError, OpenError, ProcessError, RememberError, SearchError};
-pub use self::revise::{ConfirmError, Selection, UndoError, Undone};
+pub use self::error::{
+    AppendError, ForgetError, OpenError, ProcessError, RememberError, ReviseError, SearchError,
+};
+pub use self::revise::{Selection, Undone};
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;

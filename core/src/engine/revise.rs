@@ -1,18 +1,17 @@
 //! The person's own hand on what is remembered: undo, confirm, forgetting by what things have in common, moving out
 //! and in.
 //!
-//! Nothing here asks a model. Rooms it touches: types, embed, bank, transfer, pipeline.
+//! Nothing here asks a model. Rooms it touches: types, bank, transfer, pipeline.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, Write};
 use std::sync::PoisonError;
 
-use super::error::{AppendError, ForgetError};
+use super::error::{AppendError, ForgetError, ReviseError};
 use super::{Engine, Inner, follow, lock, write};
 use crate::bank::{BankError, MemoryWrite, TurnOutcome};
-use crate::embed::EmbedError;
 use crate::pipeline::remember;
-use crate::pipeline::undo::{self, ChangedSince};
+use crate::pipeline::undo;
 use crate::transfer::{self, ExportError, ImportError, Moved};
 use crate::types::{Memory, MemoryId, MemoryState, NewTurn, Origin, SpaceId, TurnId, UnitId};
 
@@ -41,57 +40,18 @@ pub struct Undone {
     pub memories: Vec<Memory>,
 }
 
-/// Nothing was undone.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UndoError {
-    /// The turn has no outcome that could be taken back.
-    #[error("{turn} is not worked through, or is undone already: there is nothing to take back")]
-    NothingDone {
-        /// The turn.
-        turn: TurnId,
-    },
-    /// Something newer stands on it.
-    #[error(transparent)]
-    ChangedSince(#[from] ChangedSince),
-    /// The embedder failed.
-    #[error(transparent)]
-    Embed(#[from] EmbedError),
-    /// The bank failed.
-    #[error(transparent)]
-    Bank(#[from] BankError),
-}
-
-/// A memory was not confirmed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfirmError {
-    /// There is no such memory, or it is not quarantined.
-    #[error("{memory} does not wait to be confirmed")]
-    NotQuarantined {
-        /// The memory.
-        memory: MemoryId,
-    },
-    /// The embedder failed.
-    #[error(transparent)]
-    Embed(#[from] EmbedError),
-    /// The bank failed.
-    #[error(transparent)]
-    Bank(#[from] BankError),
-}
-
 impl Engine {
     /// Takes back what these turns changed, as one step: memories go back to the version before, what was added is
     /// retired, what was retired holds again. The turns stay, marked as undone; `retry` works one again. Refused
     /// where something newer stands on a change.
-    pub fn undo(&self, turns: &[TurnId]) -> Result<Undone, UndoError> {
+    pub fn undo(&self, turns: &[TurnId]) -> Result<Undone, ReviseError> {
         let inner = &*self.0;
         let _writer = lock(&inner.writer);
         let turns: BTreeSet<TurnId> = turns.iter().copied().collect();
         let mut touched = BTreeSet::new();
         for turn in &turns {
             let Some(TurnOutcome::Done(applied)) = inner.bank.outcome(*turn)? else {
-                return Err(UndoError::NothingDone { turn: *turn });
+                return Err(ReviseError::NothingDone { turn: *turn });
             };
             touched.extend(applied.iter().flat_map(|one| [one.memory, one.beside]).flatten());
         }
@@ -113,11 +73,11 @@ impl Engine {
     }
 
     /// The user vouches for a quarantined memory: it holds from now on, as the user's own word.
-    pub fn confirm(&self, memory: MemoryId) -> Result<Memory, ConfirmError> {
+    pub fn confirm(&self, memory: MemoryId) -> Result<Memory, ReviseError> {
         let inner = &*self.0;
         let _writer = lock(&inner.writer);
         let old = inner.bank.memory(memory)?.filter(|old| old.state == MemoryState::Quarantined);
-        let old = old.ok_or(ConfirmError::NotQuarantined { memory })?;
+        let old = old.ok_or(ReviseError::NotQuarantined { memory })?;
         let confirmed = Memory {
             version: old.version + 1,
             recorded: (inner.setup.clock)(),
@@ -245,12 +205,6 @@ impl Engine {
     }
 }
 
-/// Why a revision was not made.
-enum ReviseError {
-    Embed(EmbedError),
-    Bank(BankError),
-}
-
 impl Inner {
     /// Writes these versions with their vectors, and takes the turns as undone. The writer lock is held.
     fn revise(&self, memories: &[Memory], undone: &[TurnId]) -> Result<(), ReviseError> {
@@ -263,7 +217,7 @@ impl Inner {
             })
             .collect();
         if let Some(embedder) = &self.setup.embedder {
-            remember::embed_writes(embedder.as_ref(), &mut writes).map_err(ReviseError::Embed)?;
+            remember::embed_writes(embedder.as_ref(), &mut writes)?;
         }
         let revised = self.bank.revise(&writes, undone);
         let spaces: BTreeSet<&SpaceId> = memories.iter().map(|memory| &memory.space).collect();
@@ -278,24 +232,6 @@ impl Inner {
                     .for_each(|one| follow(&mut index, one));
             }
         }
-        revised.map_err(ReviseError::Bank)
-    }
-}
-
-impl From<ReviseError> for UndoError {
-    fn from(error: ReviseError) -> Self {
-        match error {
-            ReviseError::Embed(error) => Self::Embed(error),
-            ReviseError::Bank(error) => Self::Bank(error),
-        }
-    }
-}
-
-impl From<ReviseError> for ConfirmError {
-    fn from(error: ReviseError) -> Self {
-        match error {
-            ReviseError::Embed(error) => Self::Embed(error),
-            ReviseError::Bank(error) => Self::Bank(error),
-        }
+        Ok(revised?)
     }
 }

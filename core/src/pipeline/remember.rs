@@ -24,6 +24,10 @@ const EXTRACT_TOKENS: usize = 160;
 /// Tokens for a reply of the manage step: one memory of four hundred characters.
 const MANAGE_TOKENS: usize = 128;
 
+/// How many of the best hits of a line are compared with it. A memory that stands in it word for word is among the
+/// first; others share at most some of its words.
+const RECALLED_FROM: usize = 8;
+
 /// Lends an index to a closure.
 pub type ReadIndex<'a> = dyn Fn(&mut dyn FnMut(&SpaceIndex)) + 'a;
 
@@ -70,14 +74,20 @@ impl From<Option<ModelError>> for WorkError {
 /// Works a turn through: what is to be committed, and what it cost.
 pub fn work(tools: &Tools<'_>, turn: &Turn, cancel: &Cancel) -> Result<(Commit, Usage), WorkError> {
     let mut usage = Usage::default();
+    let (recalled, said) = recalled(tools, turn)?;
+    let Some(turn) = &said else {
+        let outcome = TurnOutcome::Done(recalled);
+        return Ok((Commit { turn: turn.id, outcome, writes: Vec::new(), read: Vec::new() }, usage));
+    };
     let before = tools.bank.preceding(turn, tools.config.context_turns)?;
     let mut read: Vec<UnitId> = before.iter().map(|before| UnitId::Turn(before.id)).collect();
     let (outcome, writes) = match extract_facts(tools, turn, &before, cancel, &mut usage)? {
         Err(reason) => (failed(Step::Extract, reason), Vec::new()),
         Ok(facts) => match manage_facts(tools, turn, facts, cancel, &mut usage)? {
             Err(reason) => (failed(Step::Manage, reason), Vec::new()),
-            Ok((applied, mut draft)) => {
+            Ok((mut applied, mut draft)) => {
                 read.append(&mut draft.read);
+                applied.splice(0..0, recalled);
                 (TurnOutcome::Done(applied), draft.into_writes(tools)?)
             }
         },
@@ -87,6 +97,45 @@ pub fn work(tools: &Tools<'_>, turn: &Turn, cancel: &Cancel) -> Result<(Commit, 
 
 fn failed(step: Step, reason: FailReason) -> TurnOutcome {
     TurnOutcome::Failed { step, reason }
+}
+
+/// Lines that a memory stands in, word for word, are what the engine itself gave out, handed back by the host in a
+/// prompt: nothing new. They, and the turn without them; `None` where nothing else was said.
+fn recalled(tools: &Tools<'_>, turn: &Turn) -> Result<(Vec<Applied>, Option<Turn>), WorkError> {
+    let (mut recalled, mut rest) = (Vec::new(), Vec::new());
+    for line in turn.text.lines() {
+        match memory_in(tools, turn, line)? {
+            Some(memory) => {
+                let known = nothing_done(line.to_owned(), None, Some(&memory), Some(Guard::AlreadyKnown));
+                recalled.push(known);
+            }
+            None => rest.push(line),
+        }
+    }
+    if recalled.is_empty() {
+        return Ok((recalled, Some(turn.clone())));
+    }
+    let nothing_else = turn.image.is_none() && rest.iter().all(|line| line.trim().is_empty());
+    let said = (!nothing_else).then(|| Turn { text: rest.join("\n"), ..turn.clone() });
+    Ok((recalled, said))
+}
+
+/// The memory that a line quotes.
+fn memory_in(tools: &Tools<'_>, turn: &Turn, line: &str) -> Result<Option<Memory>, BankError> {
+    let mut near = Vec::new();
+    (tools.index)(&mut |index| {
+        near = index.by_words(line, RECALLED_FROM);
+    });
+    for memory in near.into_iter().filter_map(|scored| scored.unit.memory()) {
+        if let Some(memory) = tools.bank.memory(memory)?
+            && memory.state == MemoryState::Current
+            && memory.origin.vouches_for(turn.origin)
+            && guard::quotes(line, &memory.text)
+        {
+            return Ok(Some(memory));
+        }
+    }
+    Ok(None)
 }
 
 /// A fact, or the text of one that is not about its turn.

@@ -8,7 +8,9 @@
 
 use std::collections::BTreeSet;
 
-use super::text::{clauses, content, denies, is_number, lower, split, subject, term_set, terms_of, words};
+use super::text::{
+    DENIAL, clauses, content, denies, is_number, lower, split, subject, term_set, terms_of, words,
+};
 use crate::index::terms;
 use crate::types::MONTHS;
 
@@ -33,31 +35,11 @@ const SINGLE_NOUNS: [&str; 9] =
 
 /// Words that end something, with the verbs that they end whatever the fact's own verb is.
 const ENDINGS: [(&[&str], &[&str]); 5] = [
-    (&PLAIN_ENDINGS, &[]),
+    (&DENIAL, &[]),
     (&["quit", "left", "resigned", "retired"], &["work", "works", "joined", "job", "started"]),
     (&["sold", "lost"], &["bought", "owns"]),
     (&["died", "dead", "passed", "away"], &["adopted", "owns"]),
     (&["divorced", "separated", "broke"], &["married", "dating", "engaged"]),
-];
-const PLAIN_ENDINGS: [&str; 18] = [
-    "not",
-    "never",
-    "no",
-    "longer",
-    "anymore",
-    "stopped",
-    "stop",
-    "won't",
-    "isn't",
-    "aren't",
-    "doesn't",
-    "didn't",
-    "don't",
-    "cancelled",
-    "canceled",
-    "former",
-    "formerly",
-    "wasn't",
 ];
 
 /// The terms of `old` that no longer hold if the fact does; none where the two can both be true.
@@ -187,11 +169,11 @@ fn ended(old: &str, now: &[String]) -> BTreeSet<String> {
 /// What a denying clause of the old text says, where the fact states it.
 fn affirmed(before: &[String], fact: &str) -> BTreeSet<String> {
     let denied: Vec<String> =
-        before.iter().filter(|word| !PLAIN_ENDINGS.contains(&word.as_str())).cloned().collect();
+        before.iter().filter(|word| !DENIAL.contains(&word.as_str())).cloned().collect();
     let (named, said) = (content(&denied.join(" ")), term_set(fact));
     let all_said = named.len() > 1 && named.iter().all(|term| said.contains(term));
-    if all_said && before.iter().any(|word| PLAIN_ENDINGS.contains(&word.as_str())) {
-        let endings = PLAIN_ENDINGS.iter().flat_map(|word| terms(word));
+    if all_said && before.iter().any(|word| DENIAL.contains(&word.as_str())) {
+        let endings = DENIAL.iter().flat_map(|word| terms(word));
         return named.into_iter().chain(endings).collect();
     }
     BTreeSet::new()

@@ -79,6 +79,20 @@ pub fn unvouched<'a>(fact: &str, origin: Origin, memories: &'a [Memory]) -> Opti
     memories.iter().find(|memory| !memory.origin.vouches_for(origin) && spelled(&memory.text) == said)
 }
 
+/// Whether the line is this memory as it is given out: its text alone, or behind a label that ends in a colon or a
+/// list's mark, with or without a date in parentheses behind it.
+pub fn quotes(line: &str, memory: &str) -> bool {
+    let (line, memory) = (line.trim(), memory.trim());
+    let Some((label, date)) = line.rsplit_once(memory).filter(|_| !memory.is_empty()) else { return false };
+    let (label, date) = (label.trim_end(), date.trim_start());
+    let is_label =
+        label.is_empty() || label.ends_with([':', '-', '*', '.', ')']) && label.len() <= MAX_LABEL_BYTES;
+    is_label && (date.is_empty() || date.starts_with('(') && date.ends_with(')'))
+}
+
+/// Bytes of the longest label: a mark, an id, a time and a name.
+const MAX_LABEL_BYTES: usize = 120;
+
 /// The words of a text without articles.
 fn spelled(text: &str) -> Vec<String> {
     let article = |word: &String| ["a", "an", "the"].contains(&word.as_str());
@@ -356,6 +370,24 @@ mod tests {
         ] {
             assert_eq!(known(new), None, "{new}");
         }
+    }
+
+    #[test]
+    fn a_memory_is_known_in_every_form_it_is_given_out() {
+        let memory = "Tom likes tea.";
+        for line in [
+            "Tom likes tea.",
+            "- Tom likes tea.",
+            "3. Tom likes tea. (1:56 pm on 8 May, 2023)",
+            "m17    2024-03-02 10:15  Tom: Tom likes tea.",
+            "Tom said: Tom likes tea.",
+        ] {
+            assert!(quotes(line, memory), "{line}");
+        }
+        for line in ["I think that Tom likes tea.", "Tom likes tea. And coffee.", "Tom likes tea", ""] {
+            assert!(!quotes(line, memory), "{line}");
+        }
+        assert!(!quotes("- anything", ""));
     }
 
     #[test]

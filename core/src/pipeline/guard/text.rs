@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use crate::index::terms;
 
 /// Words that deny, or say that something ended.
-const DENIAL: [&str; 21] = [
+pub(super) const DENIAL: [&str; 21] = [
     "not",
     "never",
     "no",
