@@ -219,11 +219,18 @@ JSONL has one turn in each line, with these keys; time, speaker and one of text 
    \"id\": \"D1:1\", \"image\": \"a dog\", \"origin\": \"user\"}
 An id is needed only once in a file; a line without one is known by its content.
 
+A chat log is what messengers export, or messages of a chat model as JSON or JSONL; when it has grown, what is new
+is stored. Notices and left-out media are passed over, and so are instructions and tools:
+  [2024-03-02, 10:15:33] Maria: Hi!
+  02/03/2024, 10:15 - Maria: Hi!
+  {\"role\": \"user\", \"content\": \"Hi!\", \"timestamp\": \"2024-03-02T10:15\"}
+
 Examples:
   keepsake ingest conv-26.json --limit 40
-  keepsake ingest turns.jsonl --keep-only")]
+  keepsake ingest turns.jsonl --keep-only
+  keepsake ingest \"WhatsApp Chat.txt\" --date-order dmy")]
 pub(crate) struct Ingest {
-    /// A LoCoMo file, or JSONL of turns
+    /// A LoCoMo file, JSONL of turns, or a chat log
     pub(crate) file: PathBuf,
     /// The file's format [default: by its content]
     #[arg(long)]
@@ -234,6 +241,24 @@ pub(crate) struct Ingest {
     /// Store the turns durably and leave them in the queue: needs no model
     #[arg(long)]
     pub(crate) keep_only: bool,
+    /// What 02/03/2024 means in a chat log, where no date of it can be read in one way only
+    #[arg(long)]
+    pub(crate) date_order: Option<DateOrder>,
+    /// Who speaks in the role of the user, where messages name only roles
+    #[arg(long, value_name = "NAME", default_value = "user")]
+    pub(crate) speaker: String,
+    /// When messages that have no time were said
+    #[arg(long, value_name = "TIME")]
+    pub(crate) time: Option<Timestamp>,
+}
+
+/// The order of day and month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DateOrder {
+    /// Day, month, year
+    Dmy,
+    /// Month, day, year
+    Mdy,
 }
 
 /// A format of conversations.
@@ -243,6 +268,8 @@ pub(crate) enum Format {
     Locomo,
     /// One turn in each line
     Jsonl,
+    /// A messenger's log, or messages with `role` and `content` as JSON
+    Chat,
 }
 
 #[derive(Debug, ClapArgs)]

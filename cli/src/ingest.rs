@@ -3,28 +3,30 @@
 //! The file is read and checked in full before anything is stored; then all turns are stored, durably; then
 //! the queue is worked. A second run of the same command finds the turns by their references and goes on.
 //!
-//! Rooms it touches: args, exit, interrupt, locomo, open, output, shapes, jsonl, work.
+//! Rooms it touches: args, chat, chat_json, exit, interrupt, locomo, open, output, shapes, jsonl, work.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::time::Instant;
 
 use keepsake_core::AppendError;
 use keepsake_core::bank::BankError;
 use keepsake_core::model::Usage;
 use keepsake_core::types::{Cancel, NewTurn, SpaceId};
+use serde_json::Value;
 
 use crate::args::{Format, Global, Ingest};
+use crate::chat::{Chat, ChatError};
+use crate::chat_json::Defaults;
 use crate::exit::Failure;
 use crate::open::{Needs, Opened, Surroundings};
 use crate::shapes::{Document, IngestBody, count_operations};
-use crate::{interrupt, jsonl, locomo, open, output, work};
+use crate::{chat, chat_json, interrupt, jsonl, locomo, open, output, work};
 
 /// Reads, stores and works through.
 pub(crate) fn run(args: &Ingest, global: &Global, around: &Surroundings) -> Result<(), Failure> {
     let started = Instant::now();
-    let mut turns = read(&args.file, args.format, &global.space)?;
+    let mut turns = read(args, &global.space)?;
     turns.truncate(args.limit.unwrap_or(usize::MAX));
     let needs = if args.keep_only { Needs::Nothing } else { Needs::Models };
     let opened = open::open(global, around, needs)?;
@@ -40,7 +42,8 @@ pub(crate) fn run(args: &Ingest, global: &Global, around: &Surroundings) -> Resu
 }
 
 /// The turns of a file, every one of them checked.
-fn read(path: &Path, format: Option<Format>, space: &SpaceId) -> Result<Vec<NewTurn>, Failure> {
+fn read(args: &Ingest, space: &SpaceId) -> Result<Vec<NewTurn>, Failure> {
+    let path = &args.file;
     let shown = path.display();
     let text = fs::read(path).map_err(|error| Failure::other(format!("{shown} cannot be read: {error}")))?;
     let text = String::from_utf8(text).map_err(|error| {
@@ -51,25 +54,59 @@ fn read(path: &Path, format: Option<Format>, space: &SpaceId) -> Result<Vec<NewT
         Failure::other(format!("{shown}: {}; nothing was stored", output::harmless(&what.to_string())))
     };
     let source = path.file_stem().unwrap_or_default().to_string_lossy();
-    let turns = match format.unwrap_or_else(|| format_of(text)) {
+    let turns = match args.format.unwrap_or_else(|| format_of(text)) {
         Format::Locomo => locomo::read(text, &source, space).map_err(|error| nothing_stored(&error))?,
         Format::Jsonl => jsonl::read(text, &source, space).map_err(|error| nothing_stored(&error))?,
+        Format::Chat => {
+            let chat = read_chat(text, &source, args, space).map_err(|error| nothing_stored(&error))?;
+            if chat.passed_over > 0 {
+                output::note(&format!("keepsake: {} notices and the like passed over", chat.passed_over));
+            }
+            chat.turns
+        }
     };
     if turns.is_empty() { Err(nothing_stored(&"it has no turns")) } else { Ok(turns) }
 }
 
+fn read_chat(text: &str, source: &str, args: &Ingest, space: &SpaceId) -> Result<Chat, ChatError> {
+    if text.trim_start().starts_with('{') || is_list_of_objects(text) {
+        let defaults = Defaults { speaker: &args.speaker, time: args.time };
+        chat_json::read(text, source, &defaults, space)
+    } else {
+        chat::read(text, source, args.date_order, space)
+    }
+}
+
+/// A messenger's log may begin with `[` as well: `[2024-03-02, …`.
+fn is_list_of_objects(text: &str) -> bool {
+    let rest = text.trim_start().strip_prefix('[').map(str::trim_start);
+    rest.is_some_and(|rest| rest.starts_with(['{', ']']))
+}
+
 /// LoCoMo is one JSON value over many lines, or has a conversation in its only one; JSONL has an object in
-/// each line, and a turn has no conversation.
+/// each line, and a turn has no conversation. Messages have a role, in a list or line by line.
 fn format_of(text: &str) -> Format {
-    let list = text.trim_start().starts_with('[');
     let first_line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let object = serde_json::from_str::<serde_json::Value>(first_line);
-    let conversation = match &object {
-        Ok(value) => value.get("conversation").is_some(),
-        // The first line alone is no object: either a LoCoMo object over many lines, or a broken JSONL.
-        Err(_) => serde_json::from_str::<serde_json::Value>(text).is_ok(),
+    let whole: Option<Value> = serde_json::from_str(text).ok();
+    let line: Option<Value> = serde_json::from_str(first_line).ok();
+    let messages = |value: &Value| {
+        value.get(0).unwrap_or(value).get("role").is_some() || value.get("messages").is_some()
     };
-    if list || conversation { Format::Locomo } else { Format::Jsonl }
+    if whole.iter().chain(&line).any(messages) {
+        return Format::Chat;
+    }
+    let conversation = match &line {
+        Some(value) => value.get("conversation").is_some(),
+        // The first line alone is no object: either a LoCoMo object over many lines, or a broken JSONL.
+        None => whole.is_some(),
+    };
+    if is_list_of_objects(text) || conversation {
+        Format::Locomo
+    } else if chat::is_log(text) {
+        Format::Chat
+    } else {
+        Format::Jsonl
+    }
 }
 
 fn store(
@@ -143,5 +180,10 @@ mod tests {
         assert_eq!(format_of("\n{\"time\":\"x\"}"), Format::Jsonl);
         assert_eq!(format_of("{broken\n{\"time\":\"y\"}"), Format::Jsonl);
         assert_eq!(format_of(""), Format::Jsonl);
+        assert_eq!(format_of("[ {\"role\":\"user\"}]"), Format::Chat);
+        assert_eq!(format_of("{\"role\":\"user\"}\n{\"role\":\"user\"}"), Format::Chat);
+        assert_eq!(format_of("{\"messages\":[]}"), Format::Chat);
+        assert_eq!(format_of("[2024-03-02, 10:15:33] Maria: x"), Format::Chat);
+        assert_eq!(format_of("02/03/2024, 10:15 - Maria: x\nmore"), Format::Chat);
     }
 }

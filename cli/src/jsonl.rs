@@ -64,7 +64,7 @@ pub(crate) fn read(text: &str, source: &str, space: &SpaceId) -> Result<Vec<NewT
 
 /// The start of the line's SHA-256 (64 bits: no accident makes two lines of a file alike), and which of the
 /// equal lines it is.
-fn by_content(line: &str, seen: &mut HashMap<String, u32>) -> String {
+pub(crate) fn by_content(line: &str, seen: &mut HashMap<String, u32>) -> String {
     let digest = Sha256::digest(line.trim());
     let start: [u8; 8] = std::array::from_fn(|at| digest[at]);
     let hash = format!("{:016x}", u64::from_be_bytes(start));

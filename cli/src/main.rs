@@ -5,6 +5,8 @@
 
 mod args;
 mod ask;
+mod chat;
+mod chat_json;
 mod demo;
 mod exit;
 mod forget;

@@ -134,6 +134,49 @@ fn hostile_content_arrives_as_it_is_and_cannot_act() {
 }
 
 #[test]
+fn a_chat_log_is_stored_and_grows() {
+    let home = Home::new();
+    let log = "\
+13/03/2024, 10:14 - Messages and calls are end-to-end encrypted.
+13/03/2024, 10:15 - Maria: I adopted a dog.
+He is called Buddy.
+13/03/2024, 10:16 - Tom: ok
+13/03/2024, 10:16 - Tom: ok
+";
+    let ingest = |log: &str| {
+        let told = home.json(&["ingest", &home.file("chat.txt", log), "--keep-only"]);
+        ["stored", "known", "waiting"].map(|key| told[key].as_u64().unwrap())
+    };
+    assert_eq!(ingest(log), [3, 0, 3]);
+    assert_eq!(ingest(&format!("{log}14/03/2024, 09:00 - Maria: New.\n")), [1, 3, 4]);
+    let turns = home.turns();
+    assert_eq!(turns[0]["text"], "I adopted a dog.\nHe is called Buddy.");
+    assert_eq!(turns[3]["time"], "2024-03-14T09:00:00");
+    assert_eq!(turns[3]["session"], "chat/2024-03-14");
+
+    let unclear = home.file("unclear.txt", "02/03/2024, 10:15 - Maria: Hi.\n");
+    home.run(&["ingest", &unclear, "--keep-only"]).failed(1, &["--date-order", "nothing was stored"]);
+    home.json(&["ingest", &unclear, "--keep-only", "--date-order", "mdy"]);
+    assert_eq!(home.turns()[4]["time"], "2024-02-03T10:15:00");
+}
+
+#[test]
+fn messages_of_a_chat_model_are_stored_with_their_roles() {
+    let home = Home::new();
+    let messages = json!([{"role": "user", "content": "Hi."}, {"role": "assistant", "content": "Hello."}]);
+    let file = home.file("chat.json", messages.to_string());
+    home.run(&["ingest", &file, "--keep-only"]).failed(1, &["--time", "nothing was stored"]);
+    let args = ["ingest", &file, "--keep-only", "--speaker", "Maria", "--time"];
+    home.json(&[&args[..], &["2024-03-02T10:15"]].concat());
+    let told = home.json(&[&args[..], &["2024-03-02T10:15"]].concat());
+    assert_eq!((&told["stored"], &told["known"]), (&json!(0), &json!(2)));
+    home.run(&[&args[..], &["2024-03-03"]].concat()).failed(1, &["turn 1 of the file", "t1"]);
+    let turns = home.turns();
+    assert_eq!((&turns[0]["speaker"], &turns[0]["origin"]), (&json!("Maria"), &json!("user")));
+    assert_eq!((&turns[1]["speaker"], &turns[1]["origin"]), (&json!("assistant"), &json!("assistant")));
+}
+
+#[test]
 fn words_come_from_standard_input_too() {
     let home = Home::new();
     let mut command = home.command(&[
