@@ -112,15 +112,24 @@ impl SledBank {
         Ok(erased)
     }
 
-    /// Removes everything, and the bytes of it.
+    /// Removes everything, and the bytes of it. In several changes, for a journal's frame has its limit; the mark
+    /// of a restoring goes last.
     fn empty(&self) -> Result<(), BankError> {
-        self.store.change(|db, _, change| {
+        let mark = self.read(|view| view.seal.key(&Key::new(Table::Restoring)))?;
+        let some = |db: &Db, _: &Seal, change: &mut store::Change| {
+            let mut removed = 0;
             for key in db.iter().keys() {
-                change.remove_record(&key.map_err(store_error)?);
+                let key = key.map_err(store_error)?;
+                removed += usize::from(key != mark && change.remove_record(&key));
+                if removed == EMPTIED_KEYS {
+                    break;
+                }
             }
-            Ok(())
-        })?;
-        self.store.rewrite()
+            Ok(removed)
+        };
+        while self.store.change(some)? > 0 {}
+        self.store.rewrite()?;
+        self.change(|_, change| change.drop(&Key::new(Table::Restoring)))
     }
 
     fn finish_erasing(&self) -> Result<(), BankError> {
@@ -308,15 +317,19 @@ impl Bank for SledBank {
             change.record(&Key::new(Table::Counter).name(TURN_COUNTER), &Counter(contents.next_turn))?;
             change.record(&Key::new(Table::Counter).name(MEMORY_COUNTER), &Counter(contents.next_memory))
         })?;
-        let mut turns = contents.turns.as_slice();
-        while !turns.is_empty() {
-            turns = self.change(|_, change| restore_some(change, turns, restore_turn))?;
-        }
-        let mut memories = contents.memories.as_slice();
-        while !memories.is_empty() {
-            memories = self.change(|_, change| restore_some(change, memories, restore_memory))?;
-        }
-        self.change(|_, change| change.drop(&Key::new(Table::Restoring)))
+        let rest = || {
+            let mut turns = contents.turns.as_slice();
+            while !turns.is_empty() {
+                turns = self.change(|_, change| restore_some(change, turns, restore_turn))?;
+            }
+            let mut memories = contents.memories.as_slice();
+            while !memories.is_empty() {
+                memories = self.change(|_, change| restore_some(change, memories, restore_memory))?;
+            }
+            self.change(|_, change| change.drop(&Key::new(Table::Restoring)))
+        };
+        // Taken back at once: what is kept in the bank after this must not be, when it is next opened.
+        rest().or_else(|error| self.empty().and(Err(error)))
     }
 
     fn put_vectors(&self, embedder: &str, vectors: &[(UnitId, Vector)]) -> Result<(), BankError> {
@@ -390,6 +403,8 @@ impl Bank for SledBank {
     }
 }
 
+/// Keys that one change of an emptying removes: of the longest that there are, far less than a journal's frame.
+const EMPTIED_KEYS: usize = 20_000;
 /// Bytes of text that one change of a restoring takes, about.
 const RESTORE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -1084,6 +1099,41 @@ mod tests {
         let bank = SledBank::open(folder.path()).unwrap();
         assert!(!crate::testing::files_hold(folder.path(), b"the sentinel"));
         assert!(!bank.read(|view| view.has(&Key::new(Table::Erasing))).unwrap());
+    }
+
+    /// Turns that wait, the last of them with an outcome that no record can hold.
+    fn contents_that_fail(turns: u64) -> Contents {
+        let kept = |id| Kept { turn: said("the sentinel").kept(TurnId(id), now()), outcome: None };
+        let mut turns: Vec<Kept> = (1..=turns).map(kept).collect();
+        let fact = "x".repeat(17 * 1024 * 1024);
+        let applied = crate::decision::Applied {
+            fact,
+            decided: None,
+            operation: crate::decision::Operation::Noop,
+            memory: None,
+            text: None,
+            beside: None,
+            guard: None,
+        };
+        if let Some(last) = turns.last_mut() {
+            last.outcome = Some(TurnOutcome::Done(vec![applied]));
+        }
+        Contents { next_turn: turns.len() as u64 + 1, next_memory: 1, turns, memories: vec![] }
+    }
+
+    #[test]
+    fn a_restoring_that_fails_leaves_an_empty_bank_that_keeps_what_comes_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let bank = SledBank::open(folder.path()).unwrap();
+        // More keys than one change removes, and more text than one change writes.
+        assert!(bank.restore(&contents_that_fail(9000)).is_err());
+        assert_eq!(bank.spaces().unwrap(), []);
+        assert!(!crate::testing::files_hold(folder.path(), b"the sentinel"));
+        let next = bank.append(&said("kept"), now()).unwrap().id;
+        assert_eq!(next, TurnId(1));
+        drop(bank);
+        let bank = SledBank::open(folder.path()).unwrap();
+        assert!(bank.turn(next).unwrap().is_some(), "it was acknowledged");
     }
 
     #[test]

@@ -294,11 +294,12 @@ impl Change {
         self.0.insert(key, Some(value));
     }
 
-    /// Removes a key as the store gives it; its own state stays.
-    pub(super) fn remove_record(&mut self, key: &[u8]) {
+    /// Removes a key as the store gives it. False for its own state, which stays.
+    pub(super) fn remove_record(&mut self, key: &[u8]) -> bool {
         if key != STATE_KEY {
             self.remove(key.to_vec());
         }
+        key != STATE_KEY
     }
 
     /// Nothing happens where the key is not there.
