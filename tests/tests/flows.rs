@@ -221,6 +221,23 @@ fn a_failing_model_or_bank_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn an_import_of_memories_that_was_cut_short_goes_on() {
+    let memories = || ["a", "b"].map(|id| said("Tom", "Tom likes tea.").with_reference(id).unwrap()).to_vec();
+    for fails in [Failing::Before, Failing::After] {
+        for nth in 1..=4 {
+            let bank = Arc::new(FaultyBank::new(MemoryBank::new()));
+            let engine = Engine::with_bank(bank.clone(), setup());
+            bank.fail(nth, fails);
+            assert!(engine.import_memories(memories()).is_err());
+            engine.import_memories(memories()).unwrap();
+            assert_eq!(texts(&engine), ["Tom likes tea."; 2], "change {nth} failed {fails:?}");
+            assert_eq!(engine.turns(&SpaceId::default()).unwrap().len(), 2);
+            assert_eq!(bank.next_waiting(None).unwrap(), None, "no model is asked");
+        }
+    }
+}
+
+#[test]
 fn a_commit_that_failed_after_it_took_effect_is_found_in_the_bank() {
     let model = Arc::new(ScriptedModel::new(["- Tom likes tea.", "ADD"]));
     let bank = Arc::new(FaultyBank::new(MemoryBank::new()));

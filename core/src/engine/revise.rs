@@ -185,10 +185,11 @@ impl Engine {
         let mut moved = Moved::default();
         for turn in memories {
             let appended = self.append(turn.from_origin(Origin::Imported))?;
-            if !appended.new {
+            let Some(turn) = inner.bank.turn(appended.id)? else { continue };
+            // One that is known but waits was stored by a call that was cut short before its memory.
+            if inner.bank.outcome(turn.id)?.is_some() {
                 continue;
             }
-            let Some(turn) = inner.bank.turn(appended.id)? else { continue };
             inner.commit(
                 &turn.space,
                 &remember::as_it_is(&turn, inner.bank.next_memory_id()?, turn.recorded),
