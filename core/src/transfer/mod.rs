@@ -219,15 +219,26 @@ struct Hashed<'a> {
 
 impl Hashed<'_> {
     fn line(&mut self, line: &Line) -> Result<(), io::Error> {
-        let mut bytes = serde_json::to_vec(line)?;
-        bytes.push(b'\n');
-        self.hash.update(&bytes);
-        self.out.write_all(&bytes)
+        let mut line = inert(&serde_json::to_string(line)?);
+        line.push('\n');
+        self.hash.update(&line);
+        self.out.write_all(line.as_bytes())
     }
 
     fn digest(&self) -> String {
         hex(&self.hash.clone().finalize())
     }
+}
+
+/// JSON in which every character that ends a line anywhere (also U+0085 and U+2028), that a terminal could obey, or
+/// that changes the direction of what follows is written as a `\u` escape. All of them stand in strings.
+fn inert(json: &str) -> String {
+    let acts = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let escaped = |c: char| if acts(c) { format!("\\u{:04x}", c as u32) } else { c.to_string() };
+    if json.contains(acts) { json.chars().map(escaped).collect() } else { json.to_owned() }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -280,6 +291,22 @@ mod tests {
         assert!(error.to_string().starts_with("line 2") && !error.to_string().contains("secret"), "{error}");
         let more = format!("{text}{text}");
         assert!(matches!(read_text(more.as_bytes()), Err(ImportError::NotWhole)));
+    }
+
+    #[test]
+    fn no_character_acts_and_every_one_arrives() {
+        let text = "\u{0}\u{1b}[2J\u{7f}\u{85}\u{9b}\u{200f}\u{2028}\u{2029}\u{202e}\u{2069}\r\n 👩‍👧 \\u0000";
+        let bank = MemoryBank::new();
+        let turn = NewTurn::new("Maria", text, Timestamp::from_seconds(-1)).unwrap();
+        bank.append(&turn, Timestamp::from_seconds(7)).unwrap();
+        let mut out = Vec::new();
+        write(&bank, &bank.spaces().unwrap(), Timestamp::from_seconds(9), &mut out).unwrap();
+        let file = std::str::from_utf8(&out).unwrap();
+        assert!(
+            !file.chars().any(|c| (c.is_control() && c != '\n') || ('\u{2028}'..='\u{202e}').contains(&c))
+        );
+        assert_eq!(file.lines().count(), 3);
+        assert_eq!(read_text(&out).unwrap().turns[0].turn.text, text);
     }
 
     #[test]
