@@ -442,6 +442,9 @@ pub(crate) struct Import {
     /// Whom Mem0's memories are of, where they have no `user_id`
     #[arg(long, value_name = "NAME", default_value = "me")]
     pub(crate) speaker: String,
+    /// From when Mem0's memories are, where they have no time of their own
+    #[arg(long)]
+    pub(crate) time: Option<Timestamp>,
 }
 
 #[derive(Debug, ClapArgs)]

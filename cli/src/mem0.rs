@@ -14,7 +14,7 @@ pub(crate) enum Mem0Error {
     NotMem0(String),
     #[error("memory {number}: {source}")]
     Memory { number: usize, source: InvalidInput },
-    #[error("memory {number} has no `created_at` or `updated_at`: give it the time it is from")]
+    #[error("memory {number} has no `created_at` or `updated_at`: say with --time from when such ones are")]
     NoTime { number: usize },
     #[error("it has no memories")]
     Empty,
@@ -43,8 +43,13 @@ struct Exported {
 }
 
 /// The memories as turns. Who a memory is about is its `user_id`, else `speaker`; its reference is `mem0/<id>`, so
-/// that a document can be taken in twice.
-pub(crate) fn read(text: &str, speaker: &str, space: &SpaceId) -> Result<Vec<NewTurn>, Mem0Error> {
+/// that a document can be taken in twice. One without a time has `time`.
+pub(crate) fn read(
+    text: &str,
+    speaker: &str,
+    time: Option<Timestamp>,
+    space: &SpaceId,
+) -> Result<Vec<NewTurn>, Mem0Error> {
     let shape = serde_json::from_str(text.trim_start_matches('\u{feff}'));
     let memories = match shape.map_err(|error| Mem0Error::NotMem0(json_fault(&error)))? {
         Shape::List(list) | Shape::Results { results: list } | Shape::Memories { memories: list } => list,
@@ -52,20 +57,28 @@ pub(crate) fn read(text: &str, speaker: &str, space: &SpaceId) -> Result<Vec<New
     if memories.is_empty() {
         return Err(Mem0Error::Empty);
     }
-    (1..).zip(&memories).map(|(number, memory)| new_turn(number, memory, speaker, space)).collect()
+    (1..)
+        .zip(&memories)
+        .map(|(number, memory)| {
+            let found = memory.created_at.as_ref().or(memory.updated_at.as_ref()).map(|time| time.parse());
+            let time = found.transpose().map_err(|source| Mem0Error::Memory { number, source })?.or(time);
+            new_turn(memory, speaker, time.ok_or(Mem0Error::NoTime { number })?, space)
+                .map_err(|source| Mem0Error::Memory { number, source })
+        })
+        .collect()
 }
 
-fn new_turn(number: usize, memory: &Exported, speaker: &str, space: &SpaceId) -> Result<NewTurn, Mem0Error> {
-    let wrong = |source| Mem0Error::Memory { number, source };
-    let time =
-        memory.created_at.as_ref().or(memory.updated_at.as_ref()).ok_or(Mem0Error::NoTime { number })?;
-    let time: Timestamp = time.parse().map_err(wrong)?;
-    NewTurn::new(memory.user_id.as_deref().unwrap_or(speaker), &memory.memory, time)
-        .and_then(|turn| turn.in_session(memory.run_id.as_deref().unwrap_or("mem0")))
-        .and_then(|turn| turn.with_reference(&format!("mem0/{}", memory.id)))
-        .and_then(NewTurn::checked)
-        .map(|turn| turn.in_space(space.clone()))
-        .map_err(wrong)
+fn new_turn(
+    memory: &Exported,
+    speaker: &str,
+    time: Timestamp,
+    space: &SpaceId,
+) -> Result<NewTurn, InvalidInput> {
+    let turn = NewTurn::new(memory.user_id.as_deref().unwrap_or(speaker), &memory.memory, time)?
+        .in_session(memory.run_id.as_deref().unwrap_or("mem0"))?
+        .with_reference(&format!("mem0/{}", memory.id))?
+        .checked()?;
+    Ok(turn.in_space(space.clone()))
 }
 
 #[cfg(test)]
@@ -75,7 +88,7 @@ mod tests {
     use super::*;
 
     fn read_one(value: &serde_json::Value) -> Result<Vec<NewTurn>, Mem0Error> {
-        read(&value.to_string(), "me", &SpaceId::default())
+        read(&value.to_string(), "me", None, &SpaceId::default())
     }
 
     #[test]
@@ -104,5 +117,18 @@ mod tests {
             assert!(error.contains(says) && !error.contains("secret"), "{error}");
         }
         assert!(matches!(read_one(&json!([])), Err(Mem0Error::Empty)));
+    }
+
+    #[test]
+    fn one_without_a_time_has_the_given_one() {
+        let given: Timestamp = "2020-01-02".parse().unwrap();
+        let dated_at = |time: &str| json!({"id": "a", "memory": "x", "updated_at": time});
+        for (memory, is_from) in
+            [(dated_at("2024-07-01"), "2024-07-01"), (json!({"id": "a", "memory": "x"}), "2020-01-02")]
+        {
+            let turns = read(&json!([memory]).to_string(), "me", Some(given), &SpaceId::default()).unwrap();
+            let expected = read_one(&json!([dated_at(is_from)])).unwrap();
+            assert_eq!(turns, expected);
+        }
     }
 }

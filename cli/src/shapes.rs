@@ -322,6 +322,15 @@ pub(crate) struct TransferBody {
     pub(crate) memories: u64,
 }
 
+/// `keepsake.import_memories/1`
+#[derive(Serialize)]
+pub(crate) struct ImportBody {
+    pub(crate) file: String,
+    pub(crate) memories: u64,
+    pub(crate) known: u64,
+    pub(crate) changed: Vec<String>,
+}
+
 /// `keepsake.compact/1`
 #[derive(Serialize)]
 pub(crate) struct CompactBody {

@@ -6,20 +6,32 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
-use keepsake_core::Engine;
-use keepsake_core::transfer::{ExportError, ImportError, Moved};
+use keepsake_core::transfer::{ExportError, Moved};
 use keepsake_core::types::SpaceId;
+use keepsake_core::{Engine, Imported};
 
 use crate::args::{Export, ExportFormat, Global, Import};
 use crate::exit::{Exit, Failure};
 use crate::open::{Needs, Surroundings};
-use crate::shapes::{Document, TransferBody};
+use crate::shapes::{Document, ImportBody, TransferBody};
 use crate::{mem0, open, output};
 
 /// Writes a space, or all, to a file or to standard output.
 pub(crate) fn export(args: &Export, global: &Global, around: &Surroundings) -> Result<(), Failure> {
     let opened = open::open_existing(global, around, Needs::Nothing)?;
     let spaces = if args.all_spaces { Vec::new() } else { vec![global.space.clone()] };
+    let there = opened.engine.spaces()?;
+    if !args.all_spaces && !there.contains(&global.space) {
+        let there: Vec<&str> = there.iter().map(SpaceId::as_str).collect();
+        return Err(Failure::new(
+            Exit::Usage,
+            format!(
+                "the space {} has nothing in it; spaces of this bank: {}",
+                global.space,
+                there.join(", ")
+            ),
+        ));
+    }
     if args.file.as_os_str() == "-" {
         let moved = write(args.format, &opened.engine, &spaces, &mut io::stdout().lock())?;
         output::note(&format!("keepsake: {} turns and {} memories written", moved.turns, moved.memories));
@@ -38,7 +50,9 @@ pub(crate) fn export(args: &Export, global: &Global, around: &Surroundings) -> R
     let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
     let moved = write(args.format, &opened.engine, &spaces, &mut BufWriter::new(&mut beside))?;
     beside.as_file().sync_all().map_err(failed)?;
-    beside.persist(&args.file).map_err(|error| failed(error.error))?;
+    let persisted =
+        if args.force { beside.persist(&args.file) } else { beside.persist_noclobber(&args.file) };
+    persisted.map_err(|error| failed(error.error))?;
     report(global, "keepsake.export/1", &args.file, moved, "written to")
 }
 
@@ -59,7 +73,7 @@ fn write(
     })
 }
 
-/// Takes in an export of ours, or Mem0's.
+/// Takes in an export of ours, or Mem0's. A file that is not sound leaves no trace, not even an empty bank.
 pub(crate) fn import(args: &Import, global: &Global, around: &Surroundings) -> Result<(), Failure> {
     let shown = args.file.display();
     let failed = |error: io::Error| Failure::other(format!("{shown} cannot be read: {error}"));
@@ -70,16 +84,15 @@ pub(crate) fn import(args: &Import, global: &Global, around: &Surroundings) -> R
     };
     let ours = first[..length].windows(b"keepsake_export".len()).any(|part| part == b"keepsake_export");
     let moved = if ours {
-        let opened = open::open(global, around, Needs::Nothing)?;
         let mut input = BufReader::new(File::open(&args.file).map_err(failed)?);
-        opened.engine.import(&mut input).map_err(|error| match error {
-            ImportError::Bank(error) => error.into(),
-            error => nothing(&error),
-        })?
+        let contents = keepsake_core::transfer::read(&mut input).map_err(|error| nothing(&error))?;
+        open::open(global, around, Needs::Nothing)?.engine.import(&contents)?
     } else {
         let text = fs::read_to_string(&args.file).map_err(failed)?;
-        let memories = mem0::read(&text, &args.speaker, &global.space).map_err(|error| nothing(&error))?;
-        open::open(global, around, Needs::Nothing)?.engine.import_memories(memories)?
+        let memories =
+            mem0::read(&text, &args.speaker, args.time, &global.space).map_err(|error| nothing(&error))?;
+        let imported = open::open(global, around, Needs::Nothing)?.engine.import_memories(memories)?;
+        return report_memories(args, global, &imported);
     };
     report(global, "keepsake.import/1", &args.file, moved, "taken in from")
 }
@@ -97,4 +110,27 @@ fn report(
         return output::json(&Document::new(schema, body));
     }
     output::line(&format!("{turns} turns and {memories} memories {what} {}.", body.file))
+}
+
+fn report_memories(args: &Import, global: &Global, imported: &Imported) -> Result<(), Failure> {
+    let body = ImportBody {
+        file: args.file.display().to_string(),
+        memories: imported.memories,
+        known: imported.known,
+        changed: imported.changed.iter().map(ToString::to_string).collect(),
+    };
+    if global.json {
+        return output::json(&Document::new("keepsake.import_memories/1", body));
+    }
+    let known = if body.known > 0 { format!("; {} were here already", body.known) } else { String::new() };
+    output::line(&format!("{} memories taken in from {}{known}.", body.memories, body.file))?;
+    if !body.changed.is_empty() {
+        output::line(&format!(
+            "{} were changed there since, and stay as they are here: {}. `keepsake forget` these with --with-memories, \
+             and import again, to have the new ones.",
+            body.changed.len(),
+            body.changed.join(" ")
+        ))?;
+    }
+    Ok(())
 }

@@ -41,6 +41,12 @@ fn every_document_has_the_documented_keys() {
         documented.check(&home.json(&["forget", id]));
     }
     documented.check(&home.json(&["forget", "t1"]));
+    let (export, elsewhere) = (home.path("e.jsonl"), home.path("elsewhere"));
+    let (export, elsewhere) = (export.to_str().unwrap(), elsewhere.to_str().unwrap());
+    documented.check(&home.json(&["export", export]));
+    documented.check(&home.json(&["import", export, "--bank", elsewhere]));
+    let mem0 = home.file("mem0.json", r#"[{"id": "1", "memory": "Likes tea", "created_at": "2024-07-01"}]"#);
+    documented.check(&home.json(&["import", &mem0]));
     documented.check(&home.json_with_models(&["models", "list"]));
     let demo = home.json_with_models(&["demo", "--turns", "3"]);
     assert_eq!(demo["operations"].as_array().unwrap().len(), 3);

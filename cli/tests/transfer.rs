@@ -65,6 +65,8 @@ fn a_file_that_is_there_is_not_written_over_and_a_damaged_one_not_taken_in() {
     assert!(!ran.notes.contains("plugh"));
     let foreign = home.file("foreign.json", "{\"a\": 1}");
     import(&foreign).failed(1, &["neither"]);
+    assert!(!new.exists(), "what is not sound leaves no bank behind");
+    home.run(&["export", "-", "--space", "typo"]).failed(2, &["typo", "spaces of this bank: default"]);
     home.run(&["export", home.path("none/x").to_str().unwrap()]).failed(1, &["none/x"]);
     assert_eq!(import(&file).code, 0);
 }
@@ -80,6 +82,13 @@ fn mem0s_memories_become_memories_and_only_once() {
     memories.push(json!({"id": "2", "memory": "Has a boat", "created_at": "2024-07-02"}));
     let file = home.file("mem0.json", json!(memories).to_string());
     assert_eq!(home.json(&["import", &file])["memories"], json!(1));
+    memories[1] = json!({"id": "2", "memory": "Has two boats", "created_at": "2024-07-02"});
+    let changed = home.file("mem0.json", json!({"memories": memories}).to_string());
+    let again = home.json(&["import", &changed]);
+    assert_eq!(
+        (&again["memories"], &again["known"], &again["changed"]),
+        (&json!(0), &json!(1), &json!(["t2"]))
+    );
     let listed = home.json(&["list"])["memories"].as_array().unwrap().clone();
     let said: Vec<_> = listed
         .iter()

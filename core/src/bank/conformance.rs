@@ -732,13 +732,14 @@ proptest! {
             out
         };
         let (document, elsewhere) = (written(&disk), tempfile::tempdir().unwrap());
+        let contents = crate::transfer::read(&mut document.as_slice()).unwrap();
         let moved: [Box<dyn Bank>; 2] =
             [Box::new(MemoryBank::new()), Box::new(SledBank::open(elsewhere.path()).unwrap())];
         let gone: Vec<UnitId> = oracle.spaces().unwrap().iter().flat_map(|space| units_of(&oracle, space)).collect();
         for moved in &moved {
-            crate::transfer::read_into(moved.as_ref(), &mut document.as_slice()).unwrap();
+            moved.restore(&contents).unwrap();
             prop_assert_eq!(written(moved.as_ref()), document.clone());
-            let again = crate::transfer::read_into(moved.as_ref(), &mut document.as_slice());
+            let again = moved.restore(&contents);
             prop_assert!(oracle.next_turn_id().unwrap().0 == 1 || again.is_err(), "only into an empty bank");
         }
         prop_assert_eq!(moved[0].forget(&gone).unwrap(), oracle.forget(&gone).unwrap());

@@ -12,7 +12,7 @@ mod revise;
 pub use self::error::{
     AppendError, ForgetError, OpenError, ProcessError, RememberError, ReviseError, SearchError,
 };
-pub use self::revise::{Selection, Undone};
+pub use self::revise::{Imported, Selection, Undone};
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;

@@ -4,15 +4,15 @@
 //! Nothing here asks a model. Rooms it touches: types, bank, transfer, pipeline.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::sync::PoisonError;
 
 use super::error::{AppendError, ForgetError, ReviseError};
 use super::{Engine, Inner, follow, lock, write};
-use crate::bank::{BankError, MemoryWrite, TurnOutcome};
+use crate::bank::{BankError, Contents, MemoryWrite, TurnOutcome};
 use crate::pipeline::remember;
 use crate::pipeline::undo;
-use crate::transfer::{self, ExportError, ImportError, Moved};
+use crate::transfer::{self, ExportError, Moved};
 use crate::types::{Memory, MemoryId, MemoryState, NewTurn, Origin, SpaceId, TurnId, UnitId};
 
 /// What turns and memories of a space may have in common.
@@ -38,6 +38,18 @@ pub struct Undone {
     pub turns: Vec<TurnId>,
     /// The memories that changed, as they are now.
     pub memories: Vec<Memory>,
+}
+
+/// What came of memories of another system.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// How many are new here, each with the turn that it came from.
+    pub memories: u64,
+    /// How many were here already.
+    pub known: u64,
+    /// The turns that have the reference of one, but say something else: the other system changed it since. They stay
+    /// as they are; forget one and import again to take in what it says now.
+    pub changed: Vec<TurnId>,
 }
 
 impl Engine {
@@ -168,36 +180,44 @@ impl Engine {
         if spaces.is_empty() { self.0.bank.spaces() } else { Ok(spaces.to_vec()) }
     }
 
-    /// Takes in an export; the bank must be empty. Vectors are made when the queue is next worked.
-    pub fn import(&self, input: &mut dyn BufRead) -> Result<Moved, ImportError> {
+    /// Takes in what [`transfer::read`] read of an export; the bank must be empty. Vectors are made when the queue is
+    /// next worked.
+    pub fn import(&self, contents: &Contents) -> Result<Moved, BankError> {
         let inner = &*self.0;
         let (_working, _writer) = (lock(&inner.working), lock(&inner.writer));
-        let moved = transfer::read_into(inner.bank.as_ref(), input);
+        let restored = inner.bank.restore(contents);
         inner.spaces.write().unwrap_or_else(PoisonError::into_inner).clear();
-        moved
+        restored?;
+        Ok(Moved { turns: contents.turns.len() as u64, memories: contents.memories.len() as u64 })
     }
 
     /// Takes in memories of another system, without asking a model: each becomes a turn with one memory that says the
     /// same. One whose reference its space has already is passed over.
-    pub fn import_memories(&self, memories: Vec<NewTurn>) -> Result<Moved, AppendError> {
+    pub fn import_memories(&self, memories: Vec<NewTurn>) -> Result<Imported, AppendError> {
         let inner = &*self.0;
         let _working = lock(&inner.working);
-        let mut moved = Moved::default();
+        let mut imported = Imported::default();
         for turn in memories {
-            let appended = self.append(turn.from_origin(Origin::Imported))?;
+            let appended = match self.append(turn.from_origin(Origin::Imported)) {
+                Err(AppendError::Bank(BankError::ReferenceTaken { turn })) => {
+                    imported.changed.push(turn);
+                    continue;
+                }
+                appended => appended?,
+            };
             let Some(turn) = inner.bank.turn(appended.id)? else { continue };
             // One that is known but waits was stored by a call that was cut short before its memory.
             if inner.bank.outcome(turn.id)?.is_some() {
+                imported.known += 1;
                 continue;
             }
             inner.commit(
                 &turn.space,
                 &remember::as_it_is(&turn, inner.bank.next_memory_id()?, turn.recorded),
             )?;
-            moved.turns += 1;
-            moved.memories += 1;
+            imported.memories += 1;
         }
-        Ok(moved)
+        Ok(imported)
     }
 
     /// [`Engine::forget_all`] for one unit. False where there was nothing to remove.

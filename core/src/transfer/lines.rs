@@ -5,11 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Versions;
 use crate::bank::{Kept, TurnOutcome};
-use crate::types::{
-    MAX_TURN_BYTES, Memory, MemoryId, MemoryState, NewTurn, Origin, SpaceId, Timestamp, Turn, TurnId,
-};
+use crate::types::{MAX_TURN_BYTES, Memory, MemoryState, NewTurn, Origin, SpaceId, Timestamp, Turn, TurnId};
 
 /// One line.
 #[derive(Serialize, Deserialize)]
@@ -34,7 +31,7 @@ pub(super) struct Head {
 #[serde(deny_unknown_fields)]
 pub(super) struct End {
     pub(super) turns: u64,
-    pub(super) memories: u64,
+    pub(super) versions: u64,
     pub(super) sha256: String,
 }
 
@@ -97,13 +94,8 @@ impl TurnLine {
 #[serde(deny_unknown_fields)]
 pub(super) struct MemoryLine {
     memory: String,
+    version: u32,
     space: String,
-    versions: Vec<VersionLine>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct VersionLine {
     text: String,
     speaker: String,
     valid_from: String,
@@ -114,26 +106,11 @@ struct VersionLine {
 }
 
 impl MemoryLine {
-    pub(super) fn of(versions: &[Memory]) -> Self {
-        let first = versions.first();
+    pub(super) fn of(memory: &Memory) -> Self {
         Self {
-            memory: first.map(|memory| memory.id.to_string()).unwrap_or_default(),
-            space: first.map(|memory| memory.space.to_string()).unwrap_or_default(),
-            versions: versions.iter().map(VersionLine::of).collect(),
-        }
-    }
-
-    pub(super) fn into_versions(self) -> Result<Versions, String> {
-        let said = |error: crate::types::InvalidInput| error.to_string();
-        let id: MemoryId = self.memory.parse().map_err(said)?;
-        let space = SpaceId::new(&self.space).map_err(said)?;
-        (1..).zip(self.versions).map(|(version, line)| line.into_memory(id, &space, version)).collect()
-    }
-}
-
-impl VersionLine {
-    fn of(memory: &Memory) -> Self {
-        Self {
+            memory: memory.id.to_string(),
+            version: memory.version,
+            space: memory.space.to_string(),
             text: memory.text.clone(),
             speaker: memory.speaker.clone(),
             valid_from: memory.valid_from.to_string(),
@@ -144,7 +121,7 @@ impl VersionLine {
         }
     }
 
-    fn into_memory(self, id: MemoryId, space: &SpaceId, version: u32) -> Result<Memory, String> {
+    pub(super) fn into_memory(self) -> Result<Memory, String> {
         let said = |error: crate::types::InvalidInput| error.to_string();
         // A speaker is checked by the same rule as a turn's.
         let speaker = NewTurn::new(&self.speaker, "", Timestamp::from_seconds(0)).map_err(said)?.speaker;
@@ -152,9 +129,9 @@ impl VersionLine {
             return Err(format!("a memory of {} bytes", self.text.len()));
         }
         Ok(Memory {
-            id,
-            space: space.clone(),
-            version,
+            id: self.memory.parse().map_err(said)?,
+            space: SpaceId::new(&self.space).map_err(said)?,
+            version: self.version,
             text: self.text,
             speaker,
             valid_from: self.valid_from.parse().map_err(said)?,

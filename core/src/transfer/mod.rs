@@ -16,12 +16,12 @@ use sha2::{Digest, Sha256};
 
 use self::lines::{End, Head, Line, MemoryLine, TurnLine};
 use crate::bank::{Bank, BankError, Contents, Kept};
-use crate::types::{Memory, MemoryId, MemoryState, SpaceId, Timestamp, TurnId};
+use crate::types::{MemoryId, MemoryState, SpaceId, Timestamp, TurnId};
 
 /// The version of the format that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
 
-/// Most bytes of one line: all versions of a memory, or a turn with its outcome.
+/// Most bytes of one line. Room for every character of the longest turn as an escape, many times over.
 const MAX_LINE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Nothing was written out.
@@ -40,9 +40,6 @@ pub enum ExportError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// The bank failed, or is not empty.
-    #[error(transparent)]
-    Bank(#[from] BankError),
     /// The document cannot be read.
     #[error("the export cannot be read: {0}")]
     Read(#[from] io::Error),
@@ -61,6 +58,12 @@ pub enum ImportError {
         /// Which, from 1.
         line: usize,
         /// What is wrong with it.
+        what: String,
+    },
+    /// Each line is as the format has it, but not all of them together.
+    #[error("the lines of the export do not fit together: {what}")]
+    Contradiction {
+        /// What is wrong.
         what: String,
     },
     /// It was cut or changed since it was written.
@@ -91,7 +94,7 @@ pub fn write(
         next_turn: bank.next_turn_id()?.0,
         next_memory: bank.next_memory_id()?.0,
     }))?;
-    let mut moved = Moved::default();
+    let (mut moved, mut versions) = (Moved::default(), 0);
     for space in spaces {
         for turn in bank.turns(space)? {
             let outcome = bank.outcome(turn.id)?;
@@ -99,26 +102,23 @@ pub fn write(
             moved.turns += 1;
         }
         for memory in bank.memories(space)? {
-            out.line(&Line::Memory(MemoryLine::of(&bank.history(memory.id)?)))?;
+            for version in bank.history(memory.id)? {
+                out.line(&Line::Memory(MemoryLine::of(&version)))?;
+                versions += 1;
+            }
             moved.memories += 1;
         }
     }
-    let end = End { turns: moved.turns, memories: moved.memories, sha256: out.digest() };
+    let end = End { turns: moved.turns, versions, sha256: out.digest() };
     out.line(&Line::End(end))?;
     out.out.flush()?;
     Ok(moved)
 }
 
-/// Reads a document and writes what it holds into an empty bank.
-pub fn read_into(bank: &dyn Bank, input: &mut dyn BufRead) -> Result<Moved, ImportError> {
-    let contents = read(input)?;
-    bank.restore(&contents)?;
-    Ok(Moved { turns: contents.turns.len() as u64, memories: contents.memories.len() as u64 })
-}
-
-/// Reads and checks a document.
+/// Reads a document and checks all of it, for [`Bank::restore`]. Holds as much in memory as the document has bytes.
 pub fn read(input: &mut dyn BufRead) -> Result<Contents, ImportError> {
     let mut contents = Contents { turns: Vec::new(), memories: Vec::new(), next_turn: 1, next_memory: 1 };
+    let mut versions = 0;
     let mut hash = Sha256::new();
     let mut bytes = Vec::new();
     for number in 1.. {
@@ -144,13 +144,22 @@ pub fn read(input: &mut dyn BufRead) -> Result<Contents, ImportError> {
             _ if number == 1 => return Err(ImportError::NotAnExport),
             Line::Head(_) => return Err(wrong("a second beginning".to_owned())),
             Line::Turn(turn) => contents.turns.push(turn.into_kept().map_err(wrong)?),
-            Line::Memory(memory) => contents.memories.push(memory.into_versions().map_err(wrong)?),
+            Line::Memory(memory) => {
+                let memory = memory.into_memory().map_err(wrong)?;
+                versions += 1;
+                match contents.memories.last_mut() {
+                    Some(before) if before.last().is_some_and(|last| last.id == memory.id) => {
+                        before.push(memory)
+                    }
+                    _ => contents.memories.push(vec![memory]),
+                }
+            }
             Line::End(end) => {
-                let counts = (contents.turns.len() as u64, contents.memories.len() as u64);
-                if end.sha256 != hex(&hash.finalize()) || counts != (end.turns, end.memories) {
+                let counts = (contents.turns.len() as u64, versions);
+                if end.sha256 != hex(&hash.finalize()) || counts != (end.turns, end.versions) {
                     return Err(ImportError::NotWhole);
                 }
-                check(&mut contents).map_err(wrong)?;
+                check(&mut contents).map_err(|what| ImportError::Contradiction { what })?;
                 let nothing_follows = input.fill_buf()?.is_empty();
                 return if nothing_follows { Ok(contents) } else { Err(ImportError::NotWhole) };
             }
@@ -245,14 +254,11 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The versions of a memory, oldest first.
-type Versions = Vec<Memory>;
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::bank::MemoryBank;
-    use crate::types::NewTurn;
+    use crate::types::{Memory, NewTurn};
 
     fn document() -> Vec<u8> {
         let bank = MemoryBank::new();
