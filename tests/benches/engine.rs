@@ -29,9 +29,9 @@ use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::sampling::LlamaSampler;
 
-const APPENDS: usize = 500;
+const APPENDS: usize = 2000;
 const TOKENS: usize = 128;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 12;
 const MEMORIES: u64 = 10_000;
 /// The KV cache of SmolLM2-135M at 4,096 tokens: 30 layers, keys and values, 3 heads of 64, f16.
 const KV_MIB: f64 = (30 * 2 * 3 * 64 * 2 * 4096) as f64 / 1_048_576.0;
@@ -50,8 +50,7 @@ fn main() {
         _ => {}
     }
     let folder = tempfile::tempdir().unwrap();
-    let (bare_p50, bare_p99) = bare_writes(folder.path());
-    let (append_p50, append_p99) = appends(&folder.path().join("append"));
+    let [(append_p50, append_p99), (bare_p50, bare_p99)] = appends(folder.path());
     let (core_rate, bare_rate) = generation();
     let bank = folder.path().join("bank");
     let open_ms = ten_thousand(&bank);
@@ -88,27 +87,22 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-/// The same bytes, written and synced to the same disk.
-fn bare_writes(folder: &Path) -> (f64, f64) {
+/// Appends, and the same bytes written and synced to a file on the same disk, in turn: the disk is noisy.
+fn appends(folder: &Path) -> [(f64, f64); 2] {
+    let engine = engine(&folder.join("append"), setup());
     let mut file = std::fs::File::create(folder.join("bare")).unwrap();
-    let times = (0..APPENDS).map(|at| {
-        let started = Instant::now();
-        file.write_all(text(at).as_bytes()).unwrap();
-        file.sync_all().unwrap();
-        milliseconds(started)
-    });
-    quantiles(times.collect())
-}
-
-fn appends(folder: &Path) -> (f64, f64) {
-    let engine = engine(folder, setup());
-    let times = (0..APPENDS).map(|at| {
+    let (mut append, mut bare) = (Vec::with_capacity(APPENDS), Vec::with_capacity(APPENDS));
+    for at in 0..APPENDS {
         let turn = said("Maria", &text(at));
         let started = Instant::now();
         engine.append(turn).unwrap();
-        milliseconds(started)
-    });
-    quantiles(times.collect())
+        append.push(milliseconds(started));
+        let started = Instant::now();
+        file.write_all(text(at).as_bytes()).unwrap();
+        file.sync_all().unwrap();
+        bare.push(milliseconds(started));
+    }
+    [quantiles(append), quantiles(bare)]
 }
 
 /// Tokens a second through core and through a bare loop, in turn, the best of each: the same model, threads,

@@ -242,6 +242,12 @@ pub(super) fn read(path: &Path, frame: &mut dyn FnMut(Frame, u64)) -> io::Result
     Ok(Some(Found { generation, salt, end, damaged, tail, size }))
 }
 
+/// Whether the file is a journal of this version, by its head.
+pub(super) fn is_one(path: &Path) -> bool {
+    let mut first = [0; HEAD_BYTES];
+    File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && read_head(&first).is_some()
+}
+
 /// A new file with this state; its length.
 fn write_base(
     path: &Path,

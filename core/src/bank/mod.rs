@@ -300,6 +300,8 @@ pub enum Recovery {
     },
     /// The journal was damaged or missing, and was written again from the store.
     JournalRewritten,
+    /// The file that names the bank's format was damaged or missing, and was written again.
+    FormatRewritten,
 }
 
 impl std::fmt::Display for Recovery {
@@ -309,6 +311,7 @@ impl std::fmt::Display for Recovery {
             Self::TailCut { bytes } => write!(f, "{bytes} bytes of an unfinished change were cut off"),
             Self::StoreRebuilt { why } => write!(f, "the store was built again from the journal ({why})"),
             Self::JournalRewritten => f.write_str("the journal was written again from the store"),
+            Self::FormatRewritten => f.write_str("the file that names the bank's format was written again"),
         }
     }
 }
