@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::parser::ValueSource;
 use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use keepsake_core::Moment;
 use keepsake_core::Selection;
 use keepsake_core::types::{InvalidInput, Origin, SpaceId, Timestamp, UnitId};
 
@@ -273,10 +274,14 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  keepsake ask \"Where does Tom live now?\"")]
+#[command(
+    after_help = "Examples:\n  keepsake ask \"Where does Tom live now?\"\n  keepsake ask \"Where does Tom live?\" --held-at 2023-06-01"
+)]
 pub(crate) struct Ask {
     /// The question
     pub(crate) question: String,
+    #[command(flatten)]
+    pub(crate) past: Past,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -287,6 +292,8 @@ pub(crate) struct Search {
     /// Most memories and turns to show
     #[arg(short, value_name = "N", default_value_t = 10)]
     pub(crate) k: usize,
+    #[command(flatten)]
+    pub(crate) past: Past,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -295,14 +302,31 @@ pub(crate) struct Search {
 )]
 pub(crate) struct List {
     /// The memories that wait to be confirmed: what a document says against the user
-    #[arg(long, conflicts_with = "as_of")]
+    #[arg(long, conflicts_with_all = ["as_of", "held_at"])]
     pub(crate) quarantined: bool,
     /// The turns as well, with what became of each
     #[arg(long)]
     pub(crate) turns: bool,
-    /// The memories as they were recorded up to this moment (UTC), not as they are now
+    #[command(flatten)]
+    pub(crate) past: Past,
+}
+
+/// A moment that is looked back at.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Past {
+    /// As it was recorded up to this moment (UTC): what was known then
+    #[arg(long, value_name = "TIME", conflicts_with = "held_at")]
+    as_of: Option<Timestamp>,
+    /// As it held at this moment (the speakers' clock), as far as is known now
     #[arg(long, value_name = "TIME")]
-    pub(crate) as_of: Option<Timestamp>,
+    held_at: Option<Timestamp>,
+}
+
+impl Past {
+    /// None: now.
+    pub(crate) fn moment(&self) -> Option<Moment> {
+        self.as_of.map(Moment::Recorded).or(self.held_at.map(Moment::Held))
+    }
 }
 
 #[derive(Debug, ClapArgs)]

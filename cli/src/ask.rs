@@ -21,7 +21,8 @@ pub(crate) fn run(args: &Ask, global: &Global, around: &Surroundings) -> Result<
     let cancel = interrupt::on_signal()?;
     let started = Instant::now();
     let mut printing = Printing { quiet: global.json, begun: false, failed: None };
-    let answer = opened.engine.ask(&question, &cancel, &mut |piece| printing.print(piece));
+    let engine = opened.at(&args.past, &global.space)?;
+    let answer = engine.ask(&question, &cancel, &mut |piece| printing.print(piece));
     if let Some(failure) = printing.failed {
         return Err(failure);
     }

@@ -13,10 +13,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use keepsake_core::bank::{Bank, BankKey, SledBank};
 use keepsake_core::embed::OnnxEmbedder;
 use keepsake_core::model::{LlamaModel, LlamaSettings, Role};
-use keepsake_core::types::Timestamp;
+use keepsake_core::types::{SpaceId, Timestamp};
 use keepsake_core::{Engine, OpenError, Setup};
 
-use crate::args::Global;
+use crate::args::{Global, Past};
 use crate::exit::{Exit, Failure};
 use crate::{found, output};
 
@@ -53,6 +53,16 @@ pub(crate) struct Opened {
     pub(crate) model: Option<String>,
     /// Whether search is by meaning too.
     pub(crate) dense: bool,
+}
+
+impl Opened {
+    /// The engine, or a copy of a space as it was.
+    pub(crate) fn at(&self, past: &Past, space: &SpaceId) -> Result<Engine, Failure> {
+        Ok(match past.moment() {
+            Some(moment) => self.engine.as_of(space, moment)?,
+            None => self.engine.clone(),
+        })
+    }
 }
 
 /// Opens the bank, making it where it is not there yet.

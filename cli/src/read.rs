@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::Path;
 
+use keepsake_core::Engine;
 use keepsake_core::types::{Memory, MemoryId, SpaceId, Turn, TurnId, UnitId};
 
 use crate::args::{Global, History, List, Search, Show};
@@ -21,7 +22,7 @@ use crate::{open, output, words};
 /// The best memories and turns for a text.
 pub(crate) fn search(args: &Search, global: &Global, around: &Surroundings) -> Result<(), Failure> {
     let opened = open::open_existing(global, around, Needs::Embedder)?;
-    let found = opened.engine.search(&global.space, &args.text, args.k)?;
+    let found = opened.at(&args.past, &global.space)?.search(&global.space, &args.text, args.k)?;
     if global.json {
         let found = found.into_iter().map(Into::into).collect();
         let body = SearchBody {
@@ -42,12 +43,10 @@ pub(crate) fn search(args: &Search, global: &Global, around: &Surroundings) -> R
 /// The memories that hold, and the turns where they are wanted.
 pub(crate) fn list(args: &List, global: &Global, around: &Surroundings) -> Result<(), Failure> {
     let opened = open::open_existing(global, around, Needs::Nothing)?;
-    let memories = match args.as_of {
-        _ if args.quarantined => opened.engine.quarantined(&global.space)?,
-        Some(moment) => opened.engine.memories_as_of(&global.space, moment)?,
-        None => opened.engine.memories(&global.space)?,
-    };
-    let turns = if args.turns { Some(turns(&opened, &global.space)?) } else { None };
+    let engine = opened.at(&args.past, &global.space)?;
+    let memories =
+        if args.quarantined { engine.quarantined(&global.space)? } else { engine.memories(&global.space)? };
+    let turns = if args.turns { Some(turns(&engine, &global.space)?) } else { None };
     if global.json {
         let body = ListBody {
             space: global.space.to_string(),
@@ -75,9 +74,9 @@ pub(crate) fn list(args: &List, global: &Global, around: &Surroundings) -> Resul
 
 type TurnAndOutcome = (Turn, Option<keepsake_core::bank::TurnOutcome>);
 
-fn turns(opened: &Opened, space: &SpaceId) -> Result<Vec<TurnAndOutcome>, Failure> {
-    let turns = opened.engine.turns(space)?;
-    let with_outcome = |turn: Turn| opened.engine.outcome(turn.id).map(|outcome| (turn, outcome));
+fn turns(engine: &Engine, space: &SpaceId) -> Result<Vec<TurnAndOutcome>, Failure> {
+    let turns = engine.turns(space)?;
+    let with_outcome = |turn: Turn| engine.outcome(turn.id).map(|outcome| (turn, outcome));
     Ok(turns.into_iter().map(with_outcome).collect::<Result<_, _>>()?)
 }
 

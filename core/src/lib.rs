@@ -22,7 +22,7 @@ pub mod types;
 pub mod when;
 
 pub use engine::{
-    AppendError, Budget, Ended, Engine, ForgetError, Found, Imported, OpenError, ProcessError, Progress,
-    Receipt, RememberError, ReviseError, SearchError, Selection, Setup, Stats, Undone,
+    AppendError, Budget, Ended, Engine, ForgetError, Found, Imported, Moment, OpenError, ProcessError,
+    Progress, Receipt, RememberError, ReviseError, SearchError, Selection, Setup, Stats, Undone,
 };
 pub use pipeline::answer::{Answer, AskError, Used};

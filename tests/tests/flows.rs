@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // in a test both are the verdict
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,7 +18,8 @@ use keepsake_core::types::{
     Cancel, MemoryId, MemoryState, NewTurn, Origin, Question, SpaceId, Timestamp, TurnId, UnitId,
 };
 use keepsake_core::{
-    Answer, AskError, Budget, Ended, Engine, ProcessError, RememberError, ReviseError, Selection, Setup,
+    Answer, AskError, Budget, Ended, Engine, Moment, ProcessError, RememberError, ReviseError, Selection,
+    Setup,
 };
 use keepsake_tests::{engine, said, setup};
 
@@ -275,18 +277,57 @@ fn the_bank_can_be_read_as_it_was() {
         remember(&engine, said("Tom", text));
         clock.fetch_add(100, Ordering::Relaxed);
     }
-    let as_of = |seconds| -> Vec<String> {
-        let then = engine.memories_as_of(&SpaceId::default(), Timestamp::from_seconds(seconds)).unwrap();
-        then.into_iter().map(|memory| memory.text).collect()
+    let as_of = |seconds| {
+        engine.as_of(&SpaceId::default(), Moment::Recorded(Timestamp::from_seconds(seconds))).unwrap()
     };
-    assert!(as_of(99).is_empty());
-    assert_eq!(as_of(100), ["Tom likes tea."]);
-    assert_eq!(as_of(299), ["Tom likes tea.", "Tom lives in Leeds."]);
-    assert_eq!(as_of(300), ["Tom likes tea.", "Tom lives in York now."]);
-    let then = engine.memories_as_of(&SpaceId::default(), Timestamp::from_seconds(299)).unwrap();
-    assert!(then.iter().all(|memory| memory.state == MemoryState::Current));
-    assert_eq!(as_of(400), texts(&engine));
+    assert!(texts(&as_of(99)).is_empty() && as_of(99).turns(&SpaceId::default()).unwrap().is_empty());
+    assert_eq!(texts(&as_of(100)), ["Tom likes tea."]);
+    assert_eq!(texts(&as_of(299)), ["Tom likes tea.", "Tom lives in Leeds."]);
+    assert_eq!(texts(&as_of(300)), ["Tom likes tea.", "Tom lives in York now."]);
+    assert_eq!(texts(&as_of(400)), texts(&engine));
     assert_eq!(texts(&engine), ["Tom lives in York now."]);
+    let found = |engine: &Engine| -> BTreeSet<String> {
+        let found = engine.search(&SpaceId::default(), "Where does Tom live?", 10).unwrap();
+        found.into_iter().map(|one| one.text).collect()
+    };
+    let then = found(&as_of(299));
+    assert!(then.contains("Tom lives in Leeds.") && !then.iter().any(|text| text.contains("York")));
+    // A version that is no longer the newest is found by its meaning, too.
+    let dense = as_of(299).search(&SpaceId::default(), "Leeds", 10).unwrap();
+    assert!(dense.iter().all(|one| one.hit.dense.is_some()));
+    // Nothing that is done to the copy is done to the bank.
+    as_of(299).append(said("Tom", "I like coffee.")).unwrap();
+    assert_eq!(engine.turns(&SpaceId::default()).unwrap().len(), 4);
+}
+
+#[test]
+fn answers_are_given_as_of_a_moment() {
+    let model = Arc::new(ScriptedModel::new([
+        "- Tom lives in Leeds.",
+        "ADD",
+        "- Tom moved to York.",
+        "UPDATE 1: Tom lives in York.",
+        "- Tom no longer lives in York.",
+        "DELETE 1",
+        "Leeds",
+        "York",
+    ]));
+    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup().with_model(model.clone()));
+    let at = |day: i64| Timestamp::from_seconds(day * 86_400);
+    for (day, text) in [(10, "I live in Leeds."), (20, "I moved to York."), (30, "I no longer live in York.")]
+    {
+        remember(&engine, NewTurn::new("Tom", text, at(day)).unwrap());
+    }
+    assert!(!texts(&engine).contains(&"Tom lives in York.".to_owned()));
+    for (day, held, expected) in [(19, "Tom lives in Leeds.", "Leeds"), (29, "Tom moved to York.", "York")] {
+        let then = engine.as_of(&SpaceId::default(), Moment::Held(at(day))).unwrap();
+        assert_eq!(texts(&then), [held]);
+        assert_eq!(ask(&then, |_| ()).unwrap().text.as_deref(), Some(expected));
+        let prompt = model.asked().last().unwrap().chat.user.clone();
+        assert!(prompt.contains(held) && !prompt.contains("no longer"), "{prompt}");
+    }
+    let before = engine.as_of(&SpaceId::default(), Moment::Held(at(9))).unwrap();
+    assert_eq!(ask(&before, |_| ()).unwrap().text, None);
 }
 
 #[test]

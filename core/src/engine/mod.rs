@@ -7,11 +7,13 @@
 //! Rooms it touches: all above it.
 
 mod error;
+mod past;
 mod revise;
 
 pub use self::error::{
     AppendError, ForgetError, OpenError, ProcessError, RememberError, ReviseError, SearchError,
 };
+pub use self::past::Moment;
 pub use self::revise::{Imported, Selection, Undone};
 
 use std::collections::{BTreeMap, HashMap};
@@ -318,20 +320,6 @@ impl Engine {
         let mut memories = self.0.bank.memories(space)?;
         memories.retain(|memory| memory.state == MemoryState::Current);
         Ok(memories)
-    }
-
-    /// The memories that the bank held at a moment of record time (the host's clock when they were written), by
-    /// id, as they then were. What was forgotten since is not among them.
-    pub fn memories_as_of(&self, space: &SpaceId, recorded: Timestamp) -> Result<Vec<Memory>, BankError> {
-        let mut then = Vec::new();
-        for newest in self.0.bank.memories(space)? {
-            let versions = self.0.bank.history(newest.id)?;
-            let version = versions.into_iter().rev().find(|version| version.recorded <= recorded);
-            let holds = |state| matches!(state, MemoryState::Current | MemoryState::Superseded);
-            let held = version.filter(|version| holds(version.state));
-            then.extend(held.map(|version| Memory { state: MemoryState::Current, ..version }));
-        }
-        Ok(then)
     }
 
     /// The newest version of a memory, also of a retired one.
