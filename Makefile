@@ -74,7 +74,7 @@ bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/b
 
 torture: tools ## Kill, damage and erase ROUNDS times; JSON in target/bench/torture.json
 	@mkdir -p target/bench
-	ROUNDS=$(ROUNDS) cargo test --release --locked --workspace --test torture --test full_disk
+	ROUNDS=$(ROUNDS) cargo test --release --locked --workspace --test torture --test disk_faults
 
 clean: ## Remove what was built
 	cargo clean

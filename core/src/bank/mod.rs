@@ -9,6 +9,7 @@ mod cipher;
 mod codec;
 #[cfg(test)]
 mod conformance;
+mod db;
 mod digest;
 mod journal;
 mod memory;

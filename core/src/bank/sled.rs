@@ -13,10 +13,9 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 
-use ::sled::Db;
-
 use super::cipher::{BankKey, Seal};
 use super::codec::{Counter, DecodeError, Record};
+use super::db::Db;
 use super::salvage::{self, Lost, Repaired};
 use super::store::{self, Store, store_error};
 use super::{Appended, Bank, BankError, Commit, Contents, Counts, Kept, MemoryWrite, Recovery, TurnOutcome};
@@ -700,7 +699,7 @@ impl View<'_> {
     /// The vectors under `prefix`.
     fn vectors(&self, prefix: &Key) -> impl Iterator<Item = Result<(UnitId, Vector), BankError>> {
         let prefix = self.seal.key(prefix);
-        let entries = prefix.map(|prefix| self.db.scan_prefix(prefix));
+        let entries = prefix.map(|prefix| self.db.scan_prefix(&prefix));
         let (entries, failed) = match entries {
             Ok(entries) => (Some(entries), None),
             Err(error) => (None, Some(Err(error))),
@@ -756,7 +755,7 @@ impl View<'_> {
 
     /// The versions before the newest, oldest first.
     fn superseded(&self, id: MemoryId) -> Result<Vec<Memory>, BankError> {
-        let versions = self.db.scan_prefix(self.seal.key(&Key::new(Table::Version).id(id.0))?);
+        let versions = self.db.scan_prefix(&self.seal.key(&Key::new(Table::Version).id(id.0))?);
         let decode = |entry: ::sled::Result<(::sled::IVec, ::sled::IVec)>| {
             let (key, bytes) = entry.map_err(store_error)?;
             self.decoded(&key, &bytes, "memory", || id.to_string())
@@ -788,13 +787,13 @@ impl View<'_> {
     }
 
     fn has(&self, key: &Key) -> Result<bool, BankError> {
-        self.db.contains_key(self.seal.key(key)?).map_err(store_error)
+        self.db.contains_key(&self.seal.key(key)?).map_err(store_error)
     }
 
     /// The ids at the end of all keys under `prefix`, in order.
-    fn ids(&self, prefix: &Key) -> impl Iterator<Item = Result<u64, BankError>> + use<> {
+    fn ids(&self, prefix: &Key) -> impl Iterator<Item = Result<u64, BankError>> {
         let (keys, failed) = match self.seal.key(prefix) {
-            Ok(prefix) => (Some(self.db.scan_prefix(prefix).keys()), None),
+            Ok(prefix) => (Some(self.db.scan_prefix(&prefix).keys()), None),
             Err(error) => (None, Some(Err(error))),
         };
         failed.into_iter().chain(keys.into_iter().flatten().map(id_at_end))
@@ -1046,7 +1045,7 @@ mod tests {
         let second = turn_key(TurnId(2));
         let on_disk = |key: &Key| Seal::Plain.key(key).unwrap();
         let mut bytes =
-            bank.read(|view| Ok(view.db.get(on_disk(&second)).unwrap().unwrap().to_vec())).unwrap();
+            bank.read(|view| Ok(view.db.get(&on_disk(&second)).unwrap().unwrap().to_vec())).unwrap();
         let change = |key: &Key, bytes: &[u8]| {
             let put = |_: &View<'_>, change: &mut Change<'_>| {
                 change.change.put(on_disk(key), bytes.to_vec());

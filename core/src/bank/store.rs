@@ -18,9 +18,8 @@
 //! One writer at a time. Readers wait only while a change is applied, never for the disk.
 //!
 //! What sled leaves open, and what stands in front of it: a value near its segment size (512 KiB) goes to a
-//! file of its own that it does not sync (the journal has it); opening a mangled log can panic, which is
-//! caught; deleted bytes stay in old segments (`rewrite` builds a new store and removes the old one); and it
-//! logs keys and values at level `trace`, which is cut off at build time.
+//! file of its own that it does not sync (the journal has it); reading a mangled log can panic, which is caught;
+//! deleted bytes stay in old segments (`rewrite` builds a new store and removes the old one); and what `db` says.
 //!
 //! Rooms it touches: bank.
 
@@ -34,9 +33,10 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::Duration;
 
-use ::sled::{Batch, Db};
+use ::sled::Batch;
 
 use super::cipher::{self, BankKey, Seal};
+use super::db::{self, Db};
 use super::digest::Digest;
 use super::journal::{self, Append, Entry, Found, Frame, Journal, Part, Payload, sync_parent};
 use super::{BankError, Recovery};
@@ -54,18 +54,9 @@ const NEW_FILES: [&str; 3] = ["FORMAT.new", "JOURNAL.new", "KEY.new"];
 /// What `FORMAT` says beside the number where the bank is sealed.
 const SEALED: &str = "sealed";
 
-/// Bytes of sled's page cache. sled's own default, 1 GiB, is a phone's whole budget; 4 and 16 MiB measure alike: 10,000
-/// memories are about 5 MiB, and vectors are read once, at start, into the index.
-const CACHE_BYTES: u64 = 4 * 1024 * 1024;
-/// How long sled may lag behind the journal, on a thread of its own. Only how much is replayed after a kill
-/// depends on it.
-const FLUSH_MS: u64 = 1000;
 /// Entries that a rebuilt store gets at a time.
 const BATCH_ENTRIES: usize = 1000;
 
-/// sled gives its file lock back on a thread of its own after the last handle is dropped. Having the
-/// folder's `LOCK` we know that nobody else holds it, and wait this long (a guess) for that thread.
-const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// How long a bank that is open elsewhere is waited for. A guess: a killed process with a model in memory was seen
 /// to hold its lock for 0.15 s, and on a busy machine for more than one.
 const KILLED_WAIT: Duration = Duration::from_secs(2);
@@ -328,7 +319,6 @@ fn effective(db: &Db, change: Change, mut digest: Digest) -> Result<(Vec<Entry>,
     Ok((entries, digest))
 }
 
-/// sled logs a batch at level `trace`, which is cut off at build time.
 fn apply(db: &Db, entries: &[Entry], state: &State) -> Result<(), BankError> {
     let mut batch = Batch::default();
     for (key, value) in entries {
@@ -564,6 +554,8 @@ fn open_verified(
 ) -> Result<Result<(Db, State), &'static str>, BankError> {
     let db = match open_sled(folder, &store_path(folder, generation)) {
         Ok(db) => db,
+        // Nobody else has it: a write to it failed in this process. The journal has what was to be written.
+        Err(BankError::Locked { .. }) if outline.whole() => return Ok(Err("an earlier write to it failed")),
         Err(error @ BankError::Locked { .. }) => return Err(error),
         Err(_) => return Ok(Err("it does not open")),
     };
@@ -685,7 +677,7 @@ fn digest_of(db: &Db) -> Result<Digest, BankError> {
     })
 }
 
-pub(super) fn entries_of(db: &Db) -> impl Iterator<Item = io::Result<(Vec<u8>, Vec<u8>)>> + use<> {
+pub(super) fn entries_of(db: &Db) -> impl Iterator<Item = io::Result<(Vec<u8>, Vec<u8>)>> {
     db.iter().filter_map(|entry| match entry {
         Ok((key, _)) if *key == *STATE_KEY => None,
         Ok((key, value)) => Some(Ok((key.to_vec(), value.to_vec()))),
@@ -869,34 +861,11 @@ fn write_format(path: &Path, sealed: bool) -> io::Result<()> {
     sync_parent(&beside)
 }
 
-pub(super) fn open_sled(path: &Path, store: &Path) -> Result<Db, BankError> {
-    // No `mode`: sled 0.34 has the setting and does not read it.
-    let config = ::sled::Config::new().path(store).cache_capacity(CACHE_BYTES).flush_every_ms(Some(FLUSH_MS));
-    let opened = until_unlocked(|| {
-        // sled asserts on a log it cannot make sense of. Nothing of ours is shared with it yet.
-        catch_unwind(AssertUnwindSafe(|| config.open()))
-            .unwrap_or(Err(::sled::Error::Corruption { at: None, bt: () }))
-    });
-    opened.map_err(|error| match error {
-        error if is_lock(&error) => BankError::Locked { path: path.to_owned() },
-        error => open_error(path, error),
+pub(super) fn open_sled(folder: &Path, store: &Path) -> Result<Db, BankError> {
+    Db::open(store).map_err(|error| match error {
+        error if db::is_lock(&error) => BankError::Locked { path: folder.to_owned() },
+        error => open_error(folder, error),
     })
-}
-
-fn until_unlocked(open: impl Fn() -> ::sled::Result<Db>) -> ::sled::Result<Db> {
-    let mut waited = Duration::ZERO;
-    loop {
-        match open() {
-            Err(error) if is_lock(&error) && waited < LOCK_WAIT => thread::sleep(LOCK_POLL),
-            result => return result,
-        }
-        waited += LOCK_POLL;
-    }
-}
-
-/// sled gives its lock's failure no kind of its own, only these words.
-fn is_lock(error: &::sled::Error) -> bool {
-    matches!(error, ::sled::Error::Io(error) if error.to_string().starts_with("could not acquire lock"))
 }
 
 #[cfg(test)]
@@ -1158,14 +1127,15 @@ mod tests {
     fn a_store_that_lost_something_in_silence_is_built_again() {
         let folder = tempfile::tempdir().unwrap();
         let expected = filled(folder.path());
-        let harms: [&dyn Fn(&Db); 3] = [
-            &|db| drop(db.remove("key 20").unwrap()),
-            &|db| drop(db.insert("key 20", "another").unwrap()),
-            &|db| drop(db.insert("key 99", "too many").unwrap()),
-        ];
+        let harms: [&dyn Fn(&mut Batch); 3] =
+            [&|batch| batch.remove("key 20"), &|batch| batch.insert("key 20", "another"), &|batch| {
+                batch.insert("key 99", "too many")
+            }];
         for harm in harms {
             let db = open_sled(folder.path(), &store_path(folder.path(), 1)).unwrap();
-            harm(&db);
+            let mut batch = Batch::default();
+            harm(&mut batch);
+            db.apply_batch(batch).unwrap();
             drop(db);
             let store = Store::open(folder.path(), None).unwrap();
             assert_eq!(state(&store), expected);
