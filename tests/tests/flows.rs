@@ -7,11 +7,12 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use keepsake_core::bank::{Bank, FailReason, MemoryBank, SledBank, Step, TurnOutcome};
 use keepsake_core::config::{Config, Distil};
 use keepsake_core::decision::{Applied, Guard, Operation};
+use keepsake_core::embed::{EmbedError, Embedder, Vector};
 use keepsake_core::model::{Completion, LanguageModel, ModelError, Request};
 use keepsake_core::testing::{Failing, FaultyBank, LetterEmbedder, Reply, ScriptedModel};
 use keepsake_core::types::{
@@ -205,8 +206,8 @@ fn a_failing_model_or_bank_leaves_everything_as_it_was() {
     let bank = Arc::new(FaultyBank::new(MemoryBank::new()));
     let engine = Engine::with_bank(bank.clone(), setup().with_model(model));
     engine.append(said("Tom", "I like tea.")).unwrap();
-    // The vectors of the turn are the first change, its commit the second.
-    bank.fail(2, Failing::Before);
+    // The vectors of the turn are the first change, the end of all others the second, its commit the third.
+    bank.fail(3, Failing::Before);
     let process = || engine.process(&Budget::default(), &Cancel::new(), &mut |_| ());
     assert!(matches!(process(), Err(ProcessError::Bank(_))));
     assert!(texts(&engine).is_empty() && engine.outcome(TurnId(1)).unwrap().is_none());
@@ -245,13 +246,71 @@ fn a_commit_that_failed_after_it_took_effect_is_found_in_the_bank() {
     let bank = Arc::new(FaultyBank::new(MemoryBank::new()));
     let engine = Engine::with_bank(bank.clone(), setup().with_model(model));
     engine.append(said("Tom", "I like tea.")).unwrap();
-    bank.fail(2, Failing::After);
+    bank.fail(3, Failing::After);
     assert!(engine.process(&Budget::default(), &Cancel::new(), &mut |_| ()).is_err());
     let found = engine.search(&SpaceId::default(), "tea", 5).unwrap();
     assert!(
         found.iter().any(|found| matches!(found.hit.unit, UnitId::Memory(_))),
         "the index follows the bank"
     );
+}
+
+/// The same letters, by another name. Counts the texts, and stops `enough` after its first batch.
+struct Renamed {
+    embedded: Arc<AtomicUsize>,
+    enough: Cancel,
+}
+
+impl Embedder for Renamed {
+    fn identity(&self) -> &'static str {
+        "letters, renamed"
+    }
+
+    fn dimensions(&self) -> usize {
+        LetterEmbedder.dimensions()
+    }
+
+    fn embed(&self, texts: &[&str]) -> Result<Vec<Vector>, EmbedError> {
+        self.embedded.fetch_add(texts.len(), Ordering::Relaxed);
+        if texts.len() > 1 {
+            self.enough.cancel();
+        }
+        LetterEmbedder.embed(texts)
+    }
+}
+
+#[test]
+fn another_embedder_embeds_everything_again_and_words_find_it_meanwhile() {
+    let bank = Arc::new(MemoryBank::new());
+    let before = Engine::with_bank(bank.clone(), setup().with_embedder(Arc::new(LetterEmbedder)));
+    for number in 0..40 {
+        before.append(said("Maria", &format!("Word{number} is the name of a boat."))).unwrap();
+    }
+    before.process(&Budget::default(), &Cancel::new(), &mut |_| ()).unwrap();
+    let made = |by: &str| bank.vectors(&SpaceId::default(), by).unwrap().len();
+    assert_eq!((made("letters/64"), made("letters, renamed")), (40, 0));
+
+    let (embedded, enough) = (Arc::new(AtomicUsize::new(0)), Cancel::new());
+    let open = || {
+        let renamed = Renamed { embedded: embedded.clone(), enough: enough.clone() };
+        Engine::with_bank(bank.clone(), setup().with_embedder(Arc::new(renamed)))
+    };
+    let found = |engine: &Engine| {
+        let found = engine.search(&SpaceId::default(), "Word7", 5).unwrap();
+        let found = found.iter().find(|found| found.text.contains("Word7 ")).unwrap();
+        (found.hit.lexical.is_some(), found.hit.dense.is_some())
+    };
+    let engine = open();
+    assert_eq!(found(&engine), (true, false), "by words alone: vectors of two embedders are never compared");
+    engine.process(&Budget::default(), &enough, &mut |_| ()).unwrap();
+    assert_eq!((made("letters/64"), made("letters, renamed")), (40, Config::default().embed_batch));
+    // Another engine goes on from there.
+    drop(engine);
+    let engine = open();
+    engine.process(&Budget::default(), &Cancel::new(), &mut |_| ()).unwrap();
+    assert_eq!((made("letters/64"), made("letters, renamed")), (0, 40));
+    assert_eq!(embedded.load(Ordering::Relaxed), 40 + 1, "each text once, and one question");
+    assert_eq!(found(&engine), (true, true));
 }
 
 #[test]

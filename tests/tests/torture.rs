@@ -28,7 +28,7 @@ use keepsake_core::types::{
 
 const SHORT_ROUNDS: usize = 15;
 /// Places at which a byte of each file is flipped, for each ten rounds.
-const FLIPS: usize = 10;
+const FLIPS: usize = 20;
 /// Rounds after which a new bank is begun.
 const ROUNDS_PER_BANK: usize = 10;
 const LONGEST_ROUND_MS: u64 = 250;
@@ -80,6 +80,7 @@ fn one_bank(rounds: usize, random: &mut fastrand::Rng, figures: &mut Figures) {
         (folder.path().join(if random.bool() { "sealed" } else { "plain" }), MemoryBank::new());
     let mut next = 0;
     for _ in 0..rounds {
+        let first = next;
         figures.rounds += 1;
         let acknowledged = work_until_killed(&path, next, random.u64(1..LONGEST_ROUND_MS));
         figures.kills += 1;
@@ -107,7 +108,7 @@ fn one_bank(rounds: usize, random: &mut fastrand::Rng, figures: &mut Figures) {
                 return;
             }
         }
-        figures.operations = figures.operations.max(next);
+        figures.operations += next - first;
         let kept: BTreeSet<u64> =
             found.spaces.iter().flat_map(Space::texts).flat_map(|text| numbers(text.as_bytes())).collect();
         let on_disk = files(&path).into_iter().flat_map(|file| numbers(&std::fs::read(file).unwrap()));

@@ -358,6 +358,11 @@ fn vectors_are_kept_apart_by_embedder(bank: &dyn Bank) {
     assert_eq!(of("b", EMBEDDERS[1]), [(units[2], vector(3))]);
     assert_eq!(of("a", EMBEDDERS[0]), [(units[1], vector(1))]);
     assert_eq!(of("a", "letter"), []);
+    let before = of("b", EMBEDDERS[0]);
+    bank.drop_other_vectors(&space("a"), EMBEDDERS[1]).unwrap();
+    assert_eq!(of("a", EMBEDDERS[0]), []);
+    assert_eq!(of("a", EMBEDDERS[1]), [(units[1], vector(3)), (units[0], vector(4))]);
+    assert!(before.len() == 1 && of("b", EMBEDDERS[0]) == before, "another space");
 }
 
 fn a_forgotten_memory_is_gone_and_its_id_stays_taken(bank: &dyn Bank) {
@@ -583,6 +588,10 @@ enum Op {
         units: Vec<(bool, u64)>,
         number: usize,
     },
+    DropOtherVectors {
+        space: usize,
+        embedder: usize,
+    },
     Reopen,
 }
 
@@ -614,6 +623,8 @@ fn any_op() -> impl Strategy<Value = Op> {
             .prop_map(|(memory, retire, undone, stale)| Op::Revise { memory, retire, undone, stale }),
         1 => (0..2_usize, units, 0..16_usize)
             .prop_map(|(embedder, units, number)| Op::PutVectors { embedder, units, number }),
+        1 => (0..2_usize, 0..2_usize)
+            .prop_map(|(space, embedder)| Op::DropOtherVectors { space, embedder }),
         1 => Just(Op::Reopen),
     ]
 }
@@ -689,6 +700,9 @@ fn run(bank: &dyn Bank, op: &Op, commit: &Commit) -> String {
         Op::PutVectors { embedder, units, number } => {
             let vectors: Vec<_> = unit_ids(units).into_iter().map(|unit| (unit, vector(*number))).collect();
             format!("{:?}", bank.put_vectors(EMBEDDERS[*embedder], &vectors))
+        }
+        Op::DropOtherVectors { space, embedder } => {
+            format!("{:?}", bank.drop_other_vectors(&self::space(SPACES[*space]), EMBEDDERS[*embedder]))
         }
         Op::Reopen => String::new(),
     }

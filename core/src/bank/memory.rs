@@ -227,6 +227,15 @@ impl Bank for MemoryBank {
         Ok(mine.map(|((unit, _), vector)| (*unit, vector.clone())).collect())
     }
 
+    fn drop_other_vectors(&self, space: &SpaceId, embedder: &str) -> Result<(), BankError> {
+        let mut all = self.everything();
+        let units: BTreeSet<UnitId> = all.vectors.keys().map(|(unit, _)| *unit).collect();
+        let units: Vec<UnitId> =
+            units.into_iter().filter(|unit| all.space_of(*unit) == Some(space)).collect();
+        all.vectors.retain(|(unit, made_by), _| made_by == embedder || !units.contains(unit));
+        Ok(())
+    }
+
     fn spaces(&self) -> Result<Vec<SpaceId>, BankError> {
         let all = self.everything();
         let of_turns = all.turns.values().map(|turn| &turn.space);

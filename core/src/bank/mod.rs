@@ -108,6 +108,9 @@ pub trait Bank: Send + Sync {
     /// The vectors of a space made by `embedder`. Those of other embedders are never returned.
     fn vectors(&self, space: &SpaceId, embedder: &str) -> Result<Vec<(UnitId, Vector)>, BankError>;
 
+    /// Removes the vectors of a space that embedders other than this one made.
+    fn drop_other_vectors(&self, space: &SpaceId, embedder: &str) -> Result<(), BankError>;
+
     /// All spaces that have a turn or a memory, by name.
     fn spaces(&self) -> Result<Vec<SpaceId>, BankError>;
 

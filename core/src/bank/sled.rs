@@ -120,7 +120,7 @@ impl SledBank {
             for key in db.iter().keys() {
                 let key = key.map_err(store_error)?;
                 removed += usize::from(key != mark && change.remove_record(&key));
-                if removed == EMPTIED_KEYS {
+                if removed == DROPPED_KEYS {
                     break;
                 }
             }
@@ -349,6 +349,23 @@ impl Bank for SledBank {
         })
     }
 
+    fn drop_other_vectors(&self, space: &SpaceId, embedder: &str) -> Result<(), BankError> {
+        let of_space = Key::new(Table::Vector).name(space.as_str());
+        let others = self.read(|view| view.names(&of_space))?;
+        for other in others.iter().filter(|other| *other != embedder) {
+            let of_other = of_space.clone().name(other);
+            // In several changes, for a journal's frame has its limit.
+            let some = |view: &View, change: &mut Change| {
+                let units = view.units(&of_other)?.take(DROPPED_KEYS);
+                let units = units.collect::<Result<Vec<_>, _>>()?;
+                units.iter().try_for_each(|unit| change.drop(&vector_key(space, other, *unit)))?;
+                Ok(units.len())
+            };
+            while self.change(some)? == DROPPED_KEYS {}
+        }
+        Ok(())
+    }
+
     fn spaces(&self) -> Result<Vec<SpaceId>, BankError> {
         self.read(|view| {
             let mut spaces = BTreeSet::new();
@@ -402,8 +419,8 @@ impl Bank for SledBank {
     }
 }
 
-/// Keys that one change of an emptying removes: of the longest that there are, far less than a journal's frame.
-const EMPTIED_KEYS: usize = 20_000;
+/// Keys that one change removes where many go: of the longest that there are, far less than a journal's frame.
+const DROPPED_KEYS: usize = 20_000;
 /// Bytes of text that one change of a restoring takes, about.
 const RESTORE_BYTES: usize = 4 * 1024 * 1024;
 
@@ -709,6 +726,12 @@ impl View<'_> {
             let unit = unit_at_end(&key)?;
             self.decoded(&key, &bytes, "vector", || unit.to_string()).map(|vector| (unit, vector))
         }))
+    }
+
+    /// The units at the end of all keys under `prefix`.
+    fn units(&self, prefix: &Key) -> Result<impl Iterator<Item = Result<UnitId, BankError>>, BankError> {
+        let keys = self.db.scan_prefix(&self.seal.key(prefix)?).keys();
+        Ok(keys.map(|key| unit_at_end(&key.map_err(store_error)?)))
     }
 
     fn turn(&self, id: TurnId) -> Result<Option<Turn>, BankError> {

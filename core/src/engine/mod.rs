@@ -450,8 +450,8 @@ impl Inner {
         Ok(retrieve::retrieve(&index, &self.setup.config, text, vector.as_ref(), |_| true, k))
     }
 
-    /// Makes the vectors that are still missing: of turns as they came in, and of everything where the
-    /// embedder is a new one.
+    /// Makes the vectors that are still missing: of turns as they came in, and of everything where the embedder is
+    /// a new one. Those of an earlier embedder go when all of a space are there.
     fn embed_rest(&self, stop: &Cancel) -> Result<(), ProcessError> {
         let Some(embedder) = &self.setup.embedder else { return Ok(()) };
         for space in self.bank.spaces()? {
@@ -462,6 +462,7 @@ impl Inner {
                     .unwrap_or_else(PoisonError::into_inner)
                     .unembedded(self.setup.config.embed_batch);
                 if units.is_empty() {
+                    self.bank.drop_other_vectors(&space, embedder.identity())?;
                     break;
                 }
                 let mut texts = Vec::with_capacity(units.len());

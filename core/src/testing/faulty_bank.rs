@@ -146,6 +146,10 @@ impl<B: Bank> Bank for FaultyBank<B> {
         self.change(|bank| bank.put_vectors(embedder, vectors))
     }
 
+    fn drop_other_vectors(&self, space: &SpaceId, embedder: &str) -> Result<(), BankError> {
+        self.change(|bank| bank.drop_other_vectors(space, embedder))
+    }
+
     fn vectors(&self, space: &SpaceId, embedder: &str) -> Result<Vec<(UnitId, Vector)>, BankError> {
         self.inner.vectors(space, embedder)
     }
