@@ -5,11 +5,13 @@
 //! Rooms it touches: none of this program.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::parser::ValueSource;
-use clap::{Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args as ClapArgs, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use keepsake_core::Moment;
 use keepsake_core::Selection;
+use keepsake_core::config::Retention;
 use keepsake_core::types::{InvalidInput, Origin, SpaceId, Timestamp, UnitId};
 
 const EXAMPLES: &str = "\
@@ -110,6 +112,8 @@ pub(crate) enum Command {
     History(History),
     /// Remove memories or turns for good
     Forget(Forget),
+    /// Remove for good what is old, unused, or too much
+    Expire(Expire),
     /// Take back what turns changed
     Undo(Undo),
     /// Let a quarantined memory hold, as the user's own word
@@ -371,6 +375,36 @@ pub(crate) struct Forget {
     /// With the memories that came from the turns
     #[arg(long)]
     pub(crate) with_memories: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+The device's clock counts: when a turn came in, when a memory was last changed, or when `ask` last answered from it.
+
+Examples:
+  keepsake expire --older-than 365 --dry-run
+  keepsake expire --unused-for 90 --keep 2000")]
+#[command(group = ArgGroup::new("what").required(true).multiple(true))]
+pub(crate) struct Expire {
+    /// Turns that came in, and memories that were last changed, more than this many days ago
+    #[arg(long, value_name = "DAYS", group = "what")]
+    older_than: Option<u32>,
+    /// Memories that were neither changed nor used for more than this many days
+    #[arg(long, value_name = "DAYS", group = "what")]
+    unused_for: Option<u32>,
+    /// Of more memories than this, those that were not changed or used for longest
+    #[arg(long, value_name = "NUMBER", group = "what")]
+    keep: Option<usize>,
+    /// Only name what would be removed
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+impl Expire {
+    pub(crate) fn retention(&self) -> Retention {
+        let days = |days: u32| Duration::from_hours(24 * u64::from(days));
+        Retention { age: self.older_than.map(days), unused: self.unused_for.map(days), memories: self.keep }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -1,4 +1,4 @@
-//! `forget`, `undo` and `confirm`: the person's own hand on what is remembered.
+//! `forget`, `expire`, `undo` and `confirm`: the person's own hand on what is remembered.
 //!
 //! Rooms it touches: args, exit, open, output, read, shapes.
 
@@ -7,10 +7,10 @@ use std::collections::BTreeSet;
 use keepsake_core::bank::TurnOutcome;
 use keepsake_core::types::{MemoryId, SpaceId, TurnId, UnitId};
 
-use crate::args::{Confirm, Forget, Global, Selected, Undo};
+use crate::args::{Confirm, Expire, Forget, Global, Selected, Undo};
 use crate::exit::{Exit, Failure};
 use crate::open::{Needs, Opened, Surroundings};
-use crate::shapes::{ConfirmBody, Document, ForgetBody, UndoBody, ids};
+use crate::shapes::{ConfirmBody, Document, ExpireBody, ForgetBody, UndoBody, ids};
 use crate::{open, output, read, words};
 
 /// Removes what was named, and says what else still holds the words.
@@ -35,6 +35,24 @@ pub(crate) fn run(args: &Forget, global: &Global, around: &Surroundings) -> Resu
         kept_memories: ids(&kept_memories.into_iter().collect::<Vec<_>>()),
     };
     if global.json { output::json(&Document::new("keepsake.forget/1", body)) } else { show(&body) }
+}
+
+/// Removes what is old, unused or too much.
+pub(crate) fn expire(args: &Expire, global: &Global, around: &Surroundings) -> Result<(), Failure> {
+    let opened = open::open_existing(global, around, Needs::Nothing)?;
+    let due = opened.engine.due(&global.space, &args.retention())?;
+    if !args.dry_run && !due.is_empty() {
+        opened.engine.forget_all(&due)?;
+    }
+    let body = ExpireBody { space: global.space.to_string(), dry_run: args.dry_run, due: ids(&due) };
+    if global.json {
+        return output::json(&Document::new("keepsake.expire/1", body));
+    }
+    output::line(&match (due.is_empty(), args.dry_run) {
+        (true, _) => format!("Nothing of the space {} is due.", body.space),
+        (_, true) => format!("Due: {}.", several(&body.due, "memories and turns")),
+        (_, false) => format!("Forgotten, for good: {}.", several(&body.due, "memories and turns")),
+    })
 }
 
 /// Takes back what the named turns changed.

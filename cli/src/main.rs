@@ -61,6 +61,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Command::Show(args) => read::show(args, global, around),
         Command::History(args) => read::history(args, global, around),
         Command::Forget(args) => forget::run(args, global, around),
+        Command::Expire(args) => forget::expire(args, global, around),
         Command::Undo(args) => forget::undo(args, global, around),
         Command::Confirm(args) => forget::confirm(args, global, around),
         Command::Export(args) => transfer::export(args, global, around),

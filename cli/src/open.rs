@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use keepsake_core::bank::{Bank, BankKey, SledBank};
+use keepsake_core::config::Config;
 use keepsake_core::embed::OnnxEmbedder;
 use keepsake_core::model::{LlamaModel, LlamaSettings, Role};
 use keepsake_core::types::{SpaceId, Timestamp};
@@ -103,7 +104,8 @@ pub(crate) fn open_in(
     for recovery in bank.recovered() {
         output::note(&format!("the bank was put right: {recovery}"));
     }
-    let mut setup = Setup::new(now);
+    let config = Config { note_use: true, ..Config::default() };
+    let mut setup = Setup::new(now).with_config(config);
     let mut name = None;
     if needs == Needs::Models {
         let settings = language_model(global, around)?;

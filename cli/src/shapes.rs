@@ -282,6 +282,14 @@ pub(crate) struct ForgetBody {
     pub(crate) kept_memories: Vec<String>,
 }
 
+/// `keepsake.expire/1`
+#[derive(Serialize)]
+pub(crate) struct ExpireBody {
+    pub(crate) space: String,
+    pub(crate) dry_run: bool,
+    pub(crate) due: Vec<String>,
+}
+
 /// `keepsake.undo/1`
 #[derive(Serialize)]
 pub(crate) struct UndoBody {

@@ -41,6 +41,7 @@ fn every_document_has_the_documented_keys() {
         documented.check(&home.json(&["forget", id]));
     }
     documented.check(&home.json(&["forget", "t1"]));
+    documented.check(&home.json(&["expire", "--keep", "1", "--dry-run"]));
     let (export, elsewhere) = (home.path("e.jsonl"), home.path("elsewhere"));
     let (export, elsewhere) = (export.to_str().unwrap(), elsewhere.to_str().unwrap());
     documented.check(&home.json(&["export", export]));

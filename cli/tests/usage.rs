@@ -146,6 +146,22 @@ fn forgetting_says_what_is_left() {
 }
 
 #[test]
+fn what_is_due_is_named_and_then_removed() {
+    let home = Home::new();
+    home.run(&["remember", "the sentinel xyzzy", "--speaker", "M", "--keep-only", "--time", "2001-01-01"]);
+    assert_eq!(home.run(&["expire"]).code, 2);
+    assert_eq!(home.run(&["expire", "--dry-run"]).code, 2);
+    // When it came in counts, not what time it is of.
+    assert_eq!(home.json(&["expire", "--older-than", "365"])["due"], serde_json::json!([]));
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let due = ["expire", "--older-than", "0", "--unused-for", "9"];
+    assert_eq!(home.json(&[&due[..], &["--dry-run"]].concat())["due"], serde_json::json!(["t1"]));
+    assert_eq!(home.turns().len(), 1);
+    assert_eq!(home.json(&due)["due"], serde_json::json!(["t1"]));
+    assert!(home.turns().is_empty() && !files_hold(&home.bank(), b"xyzzy"));
+}
+
+#[test]
 fn a_sealed_bank_opens_with_its_key_only_and_holds_no_words() {
     let home = Home::new();
     let (key, other) = (home.file("key", [1; 32]), home.file("other", [2; 32]));

@@ -3,6 +3,8 @@
 //! Settings that belong to one model or one file stand with that model
 //! ([`LlamaSettings`](crate::model::LlamaSettings)). Rooms it touches: none.
 
+use std::time::Duration;
+
 /// How the engine works. Cheap to clone; the defaults are for a phone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -32,6 +34,24 @@ pub struct Config {
     /// Texts embedded at a time when vectors are made up for. Default 16: larger batches gain nothing on two
     /// threads and hold more memory.
     pub embed_batch: usize,
+    /// Whether it is noted when an answer was last given from a memory, which [`Retention`] can go by. Default false:
+    /// it makes every answer a change of the bank.
+    pub note_use: bool,
+    /// What is forgotten unasked. Default: nothing.
+    pub retention: Retention,
+}
+
+/// What is kept no longer: forgotten as by the user, without a trace. [`Engine::process`](crate::Engine::process) looks
+/// when it is first called and once a day from then on; [`Engine::due`](crate::Engine::due) tells beforehand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Turns that came in longer ago, and memories that were last changed longer ago, by the host's clock. A memory
+    /// that was changed since keeps its history.
+    pub age: Option<Duration>,
+    /// Memories that were neither changed nor used for so long. Without [`Config::note_use`] nothing is known of use.
+    pub unused: Option<Duration>,
+    /// Most memories of a space that hold; of more, those go first that were not changed or used for longest.
+    pub memories: Option<usize>,
 }
 
 impl Default for Config {
@@ -46,6 +66,8 @@ impl Default for Config {
             neighbours: 2,
             lexical_weight: 0.5,
             embed_batch: 16,
+            note_use: false,
+            retention: Retention::default(),
         }
     }
 }

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use keepsake_core::bank::{Bank, FailReason, MemoryBank, SledBank, Step, TurnOutcome};
-use keepsake_core::config::{Config, Distil};
+use keepsake_core::config::{Config, Distil, Retention};
 use keepsake_core::decision::{Applied, Guard, Operation};
 use keepsake_core::embed::{EmbedError, Embedder, Vector};
 use keepsake_core::model::{Completion, LanguageModel, ModelError, Request};
@@ -253,6 +254,75 @@ fn a_commit_that_failed_after_it_took_effect_is_found_in_the_bank() {
         found.iter().any(|found| matches!(found.hit.unit, UnitId::Memory(_))),
         "the index follows the bank"
     );
+}
+
+#[test]
+fn what_the_settings_keep_no_longer_is_forgotten_once_a_day() {
+    const DAY: i64 = 24 * 60 * 60;
+    let clock = Arc::new(AtomicI64::new(0));
+    let at_day = |day: i64| clock.store(day * DAY, Ordering::Relaxed);
+    let model = ScriptedModel::new([
+        "- Tom likes tea.",
+        "ADD",
+        "- Tom lives in Leeds.",
+        "ADD",
+        "- Tom has a cat.",
+        "ADD",
+        "Tea.",
+    ]);
+    let config = |retention| Config { note_use: true, retention, answer_tokens: 1, ..Config::default() };
+    let bank = Arc::new(MemoryBank::new());
+    let model = Arc::new(model);
+    let open = |retention| {
+        let now = clock.clone();
+        let setup = Setup::new(move || Timestamp::from_seconds(now.load(Ordering::Relaxed)));
+        Engine::with_bank(bank.clone(), setup.with_model(model.clone()).with_config(config(retention)))
+    };
+    let engine = open(Retention::default());
+    for (day, text) in ["I like tea.", "I live in Leeds.", "I have a cat."].into_iter().enumerate() {
+        at_day(day as i64);
+        remember(&engine, said("Tom", text));
+    }
+    let days = |days: u64| Some(Duration::from_hours(24 * days));
+    let [tea, leeds, cat] = [1, 2, 3].map(|id| UnitId::Memory(MemoryId(id)));
+    let turns = [1, 2, 3].map(|id| UnitId::Turn(TurnId(id)));
+    let due = |retention: &Retention| engine.due(&SpaceId::default(), retention).unwrap();
+    at_day(10);
+    let age = Retention { age: days(8), ..Retention::default() };
+    assert_eq!(due(&age), [turns[0], turns[1], tea, leeds]);
+    assert_eq!(due(&Retention { age: days(10), ..age }), []);
+    let unused = Retention { unused: days(8), ..Retention::default() };
+    assert_eq!(due(&unused), [tea, leeds]);
+    let most = Retention { memories: Some(1), ..Retention::default() };
+    assert_eq!(due(&most), [leeds, tea]);
+    // An answer is a use.
+    let answer = ask(&engine, |_| ()).unwrap();
+    assert_eq!(answer.used.iter().filter_map(|used| used.unit.memory()).collect::<Vec<_>>(), [MemoryId(1)]);
+    assert_eq!(due(&unused), [leeds]);
+    assert_eq!(due(&most), [cat, leeds]);
+    assert_eq!(due(&age), [turns[0], turns[1], tea, leeds], "age is of what was said");
+
+    let process =
+        |engine: &Engine| engine.process(&Budget::default(), &Cancel::new(), &mut |_| ()).unwrap().forgotten;
+    assert_eq!(process(&engine), 0, "nothing is forgotten unasked");
+    let engine = open(unused);
+    assert_eq!(process(&engine), 1);
+    assert_eq!(texts(&engine), ["Tom likes tea.", "Tom has a cat."]);
+    clock.fetch_add(DAY - 1, Ordering::Relaxed);
+    assert_eq!(process(&engine), 0, "once a day");
+    at_day(11);
+    assert_eq!(process(&engine), 1, "the cat");
+    clock.store(18 * DAY + 1, Ordering::Relaxed);
+    assert_eq!((process(&engine), texts(&engine)), (1, vec![]));
+    assert_eq!(engine.turns(&SpaceId::default()).unwrap().len(), 3);
+
+    let engine = open(age);
+    assert_eq!(process(&engine), 3);
+    engine.append(said("Tom", "I like tea.")).unwrap();
+    clock.fetch_add(9 * DAY, Ordering::Relaxed);
+    let model_is_empty =
+        engine.process(&Budget { turns: Some(0), ..Budget::default() }, &Cancel::new(), &mut |_| ());
+    assert_eq!(model_is_empty.unwrap().forgotten, 1, "also what still waits");
 }
 
 /// The same letters, by another name. Counts the texts, and stops `enough` after its first batch.
@@ -726,7 +796,7 @@ fn budgets_and_cancellation_stop_between_and_inside_turns() {
     let one = Budget { turns: Some(1), time: None };
     let progress = engine.process(&one, &Cancel::new(), &mut |_| ()).unwrap();
     assert_eq!((progress.turns, progress.ended), (1, Ended::Budget));
-    let late = Budget { turns: None, time: Some(std::time::Duration::ZERO) };
+    let late = Budget { turns: None, time: Some(Duration::ZERO) };
     assert_eq!(engine.process(&late, &Cancel::new(), &mut |_| ()).unwrap().ended, Ended::Budget);
     let cancel = Cancel::new();
     let progress = engine.process(&Budget::default(), &cancel, &mut |_| cancel.cancel()).unwrap();

@@ -42,6 +42,7 @@ enum Kind {
     Outcome = 3,
     Vector = 4,
     Counter = 5,
+    Used = 6,
 }
 
 /// A record is larger than [`MAX_PAYLOAD_BYTES`], or cannot be encoded. Nothing was stored.
@@ -112,6 +113,20 @@ impl Record for Vector {
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let components = unseal::<VectorV1>(Kind::Vector, bytes)?.components;
         Vector::from_unit(components).ok_or(DecodeError::Damaged("not a unit vector"))
+    }
+}
+
+/// When an answer was last given from a memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Used(pub(super) Timestamp);
+
+impl Record for Used {
+    fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        seal(Kind::Used, &UsedV1 { at_seconds: self.0.seconds() })
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        unseal::<UsedV1>(Kind::Used, bytes).map(|used| Self(Timestamp::from_seconds(used.at_seconds)))
     }
 }
 
@@ -361,6 +376,11 @@ struct VectorV1 {
 }
 
 #[derive(Serialize, Deserialize)]
+struct UsedV1 {
+    at_seconds: i64,
+}
+
+#[derive(Serialize, Deserialize)]
 struct CounterV1 {
     next: u64,
 }
@@ -581,6 +601,11 @@ mod tests {
     }
 
     #[test]
+    fn the_bytes_of_a_use_do_not_change() {
+        golden(&Used(Timestamp::from_seconds(86_400)), "4b70060105000000fc00a30200ab315658");
+    }
+
+    #[test]
     fn every_code_reads_back_as_what_it_was_written_for() {
         for code in 0..4 {
             assert_eq!(origin_code(origin(code).unwrap()), code);
@@ -640,13 +665,14 @@ mod tests {
         assert!(Turn { text, ..turn() }.encode().is_err());
     }
 
-    fn decode_as_everything(bytes: &[u8]) -> [bool; 5] {
+    fn decode_as_everything(bytes: &[u8]) -> [bool; 6] {
         [
             Turn::decode(bytes).is_ok(),
             Memory::decode(bytes).is_ok(),
             TurnOutcome::decode(bytes).is_ok(),
             Vector::decode(bytes).is_ok(),
             Counter::decode(bytes).is_ok(),
+            Used::decode(bytes).is_ok(),
         ]
     }
 
@@ -658,18 +684,19 @@ mod tests {
             failed().encode().unwrap(),
             vector().encode().unwrap(),
             Counter(251).encode().unwrap(),
+            Used(Timestamp::from_seconds(-1)).encode().unwrap(),
         ])
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_decoding_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert_eq!(decode_as_everything(&bytes), [false; 5]);
+            prop_assert_eq!(decode_as_everything(&bytes), [false; 6]);
         }
 
         #[test]
         fn a_payload_of_any_bytes_does_not_panic(
-            kind in 0_u8..7, payload in prop::collection::vec(any::<u8>(), 0..200),
+            kind in 0_u8..8, payload in prop::collection::vec(any::<u8>(), 0..200),
         ) {
             let mut bytes = [&MAGIC[..], &[kind, VERSION], &(payload.len() as u32).to_le_bytes()].concat();
             bytes.extend_from_slice(&payload);
@@ -682,7 +709,7 @@ mod tests {
             let mut bytes = bytes;
             let at = at.index(bytes.len());
             bytes[at] ^= 1_u8 << bit;
-            prop_assert_eq!(decode_as_everything(&bytes), [false; 5]);
+            prop_assert_eq!(decode_as_everything(&bytes), [false; 6]);
         }
 
         #[test]

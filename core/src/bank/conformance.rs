@@ -123,7 +123,8 @@ fn everything(bank: &dyn Bank, spaces: &[&str]) -> impl PartialEq + std::fmt::De
         let preceding: Vec<_> = turns.iter().map(|turn| bank.preceding(turn, 2).unwrap()).collect();
         let outcomes: Vec<_> = turns.iter().map(|turn| bank.outcome(turn.id).unwrap()).collect();
         let memories = bank.memories(&space).unwrap();
-        let histories: Vec<_> = memories.iter().map(|memory| bank.history(memory.id).unwrap()).collect();
+        let about = |memory: &Memory| (bank.history(memory.id).unwrap(), bank.last_use(memory.id).unwrap());
+        let histories: Vec<_> = memories.iter().map(about).collect();
         let vectors = EMBEDDERS.map(|embedder| bank.vectors(&space, embedder).unwrap());
         let counts = bank.counts(&space).unwrap();
         (turns, preceding, outcomes, memories, histories, vectors, counts)
@@ -365,6 +366,17 @@ fn vectors_are_kept_apart_by_embedder(bank: &dyn Bank) {
     assert!(before.len() == 1 && of("b", EMBEDDERS[0]) == before, "another space");
 }
 
+fn the_last_use_of_a_memory_is_noted_until_it_is_forgotten(bank: &dyn Bank) {
+    let (_, memory) = remembered(bank, "a", "has a dog");
+    assert_eq!(bank.last_use(memory.id).unwrap(), None);
+    for time in [5, 3] {
+        bank.note_use(&[memory.id, MemoryId(99)], at(time)).unwrap();
+        assert_eq!(bank.last_use(memory.id).unwrap(), Some(at(time)));
+    }
+    bank.forget_memory(memory.id).unwrap();
+    assert_eq!((bank.last_use(memory.id).unwrap(), bank.last_use(MemoryId(99)).unwrap()), (None, None));
+}
+
 fn a_forgotten_memory_is_gone_and_its_id_stays_taken(bank: &dyn Bank) {
     let (turn, first) = remembered(bank, "a", "has a dog");
     let next = append(bank, &said("a", "1", "a cat"));
@@ -526,6 +538,7 @@ stamp! {
     a_commit_that_does_not_fit_changes_nothing
     a_new_version_drops_the_vectors_of_the_old_one
     vectors_are_kept_apart_by_embedder
+    the_last_use_of_a_memory_is_noted_until_it_is_forgotten
     a_forgotten_memory_is_gone_and_its_id_stays_taken
     a_forgotten_turn_is_gone_and_named_no_more
     only_a_failed_turn_is_put_back
@@ -592,6 +605,7 @@ enum Op {
         space: usize,
         embedder: usize,
     },
+    Use(Vec<u64>),
     Reopen,
 }
 
@@ -625,6 +639,7 @@ fn any_op() -> impl Strategy<Value = Op> {
             .prop_map(|(embedder, units, number)| Op::PutVectors { embedder, units, number }),
         1 => (0..2_usize, 0..2_usize)
             .prop_map(|(space, embedder)| Op::DropOtherVectors { space, embedder }),
+        1 => prop::collection::vec(1..6_u64, 0..3).prop_map(Op::Use),
         1 => Just(Op::Reopen),
     ]
 }
@@ -703,6 +718,10 @@ fn run(bank: &dyn Bank, op: &Op, commit: &Commit) -> String {
         }
         Op::DropOtherVectors { space, embedder } => {
             format!("{:?}", bank.drop_other_vectors(&self::space(SPACES[*space]), EMBEDDERS[*embedder]))
+        }
+        Op::Use(memories) => {
+            let memories: Vec<MemoryId> = memories.iter().copied().map(MemoryId).collect();
+            format!("{:?}", bank.note_use(&memories, at(7)))
         }
         Op::Reopen => String::new(),
     }

@@ -26,6 +26,7 @@ struct Everything {
     /// All versions, oldest first; never empty.
     memories: BTreeMap<MemoryId, Vec<Memory>>,
     vectors: BTreeMap<(UnitId, String), Vector>,
+    uses: BTreeMap<MemoryId, Timestamp>,
 }
 
 impl MemoryBank {
@@ -163,6 +164,7 @@ impl Bank for MemoryBank {
             match unit {
                 UnitId::Memory(id) => {
                     all.memories.remove(id);
+                    all.uses.remove(id);
                     gone.insert(*id);
                 }
                 UnitId::Turn(id) => {
@@ -234,6 +236,20 @@ impl Bank for MemoryBank {
             units.into_iter().filter(|unit| all.space_of(*unit) == Some(space)).collect();
         all.vectors.retain(|(unit, made_by), _| made_by == embedder || !units.contains(unit));
         Ok(())
+    }
+
+    fn note_use(&self, memories: &[MemoryId], at: Timestamp) -> Result<(), BankError> {
+        let mut all = self.everything();
+        for id in memories {
+            if all.memories.contains_key(id) {
+                all.uses.insert(*id, at);
+            }
+        }
+        Ok(())
+    }
+
+    fn last_use(&self, memory: MemoryId) -> Result<Option<Timestamp>, BankError> {
+        Ok(self.everything().uses.get(&memory).copied())
     }
 
     fn spaces(&self) -> Result<Vec<SpaceId>, BankError> {

@@ -111,6 +111,12 @@ pub trait Bank: Send + Sync {
     /// Removes the vectors of a space that embedders other than this one made.
     fn drop_other_vectors(&self, space: &SpaceId, embedder: &str) -> Result<(), BankError>;
 
+    /// Notes that an answer was given from these memories at `at`. Those that are gone are skipped.
+    fn note_use(&self, memories: &[MemoryId], at: Timestamp) -> Result<(), BankError>;
+
+    /// When an answer was last given from a memory, as far as that was noted.
+    fn last_use(&self, memory: MemoryId) -> Result<Option<Timestamp>, BankError>;
+
     /// All spaces that have a turn or a memory, by name.
     fn spaces(&self) -> Result<Vec<SpaceId>, BankError>;
 

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::cipher::Seal;
-use super::codec::{Counter, Record};
+use super::codec::{Counter, Record, Used};
 use super::digest::Digest;
 use super::journal::{self, Part};
 use super::sled::{self, Key, MEMORY_COUNTER, TURN_COUNTER, Table};
@@ -211,6 +211,7 @@ impl Mended<'_> {
         let memories = self.memories(from, &turns)?;
         self.outcomes(from, &turns)?;
         self.vectors(from, &turns, &memories)?;
+        self.uses(from, &memories)?;
         let highest = |ids: &mut dyn Iterator<Item = u64>| ids.max().map_or(1, |id| id + 1);
         let next_turn = highest(&mut turns.keys().map(|id| id.0));
         let next_memory = highest(&mut memories.keys().map(|id| id.0));
@@ -382,6 +383,16 @@ impl Mended<'_> {
             if holds && let Some(vector) = self.read::<Vector>(from, key) {
                 let value = self.seal.value(key, vector.encode().map_err(store_error)?)?;
                 self.entries.insert(key.clone(), value);
+            }
+        }
+        Ok(())
+    }
+
+    /// A use that does not read is none.
+    fn uses(&mut self, from: &Entries, memories: &BTreeMap<MemoryId, Memory>) -> Result<(), BankError> {
+        for (id, key) in numbered(from, Table::Used).filter(|(id, _)| memories.contains_key(&MemoryId(*id))) {
+            if let Some(used) = self.read::<Used>(from, key) {
+                self.put(&sled::used_key(MemoryId(id)), &used)?;
             }
         }
         Ok(())

@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 use super::cipher::{BankKey, Seal};
-use super::codec::{Counter, DecodeError, Record};
+use super::codec::{Counter, DecodeError, Record, Used};
 use super::db::Db;
 use super::salvage::{self, Lost, Repaired};
 use super::store::{self, Store, store_error};
@@ -366,6 +366,21 @@ impl Bank for SledBank {
         Ok(())
     }
 
+    fn note_use(&self, memories: &[MemoryId], at: Timestamp) -> Result<(), BankError> {
+        self.change(|view, change| {
+            for id in memories {
+                if view.has(&memory_key(*id))? {
+                    change.record(&used_key(*id), &Used(at))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn last_use(&self, memory: MemoryId) -> Result<Option<Timestamp>, BankError> {
+        self.read(|view| view.last_use(memory))
+    }
+
     fn spaces(&self) -> Result<Vec<SpaceId>, BankError> {
         self.read(|view| {
             let mut spaces = BTreeSet::new();
@@ -579,6 +594,7 @@ fn check_records(view: &View) -> Result<(), BankError> {
         let id = MemoryId(id?);
         view.memory(id)?;
         view.superseded(id)?;
+        view.last_use(id)?;
     }
     view.vectors(&Key::new(Table::Vector)).try_for_each(|vector| vector.map(drop))?;
     Ok(())
@@ -611,8 +627,9 @@ fn forget_turn(
 fn forget_memory(view: &View, change: &mut Change, id: MemoryId) -> Result<bool, BankError> {
     let Some(newest) = view.memory(id)? else { return Ok(false) };
     drop_vectors(view, change, &newest.space, UnitId::Memory(id))?;
-    change.drop(&memory_key(id))?;
-    change.drop(&space_memory_key(&newest.space, id))?;
+    for key in [memory_key(id), space_memory_key(&newest.space, id), used_key(id)] {
+        change.drop(&key)?;
+    }
     for version in view.superseded(id)?.iter().chain([&newest]) {
         change.drop(&version_key(id, version.version))?;
         for turn in &version.sources {
@@ -726,6 +743,11 @@ impl View<'_> {
             let unit = unit_at_end(&key)?;
             self.decoded(&key, &bytes, "vector", || unit.to_string()).map(|vector| (unit, vector))
         }))
+    }
+
+    fn last_use(&self, memory: MemoryId) -> Result<Option<Timestamp>, BankError> {
+        let used: Option<Used> = self.record(&used_key(memory), "use", memory.to_string())?;
+        Ok(used.map(|used| used.0))
     }
 
     /// The units at the end of all keys under `prefix`.
@@ -877,6 +899,8 @@ pub(super) enum Table {
     Erasing = 14,
     /// There while a bank is being restored.
     Restoring = 15,
+    /// memory → `Used`.
+    Used = 16,
 }
 
 pub(super) const TURN_COUNTER: &str = "turn";
@@ -973,6 +997,10 @@ pub(super) fn failed_key(space: &SpaceId, id: TurnId) -> Key {
 
 pub(super) fn memory_key(id: MemoryId) -> Key {
     Key::new(Table::Memory).id(id.0)
+}
+
+pub(super) fn used_key(id: MemoryId) -> Key {
+    Key::new(Table::Used).id(id.0)
 }
 
 pub(super) fn space_memory_key(space: &SpaceId, id: MemoryId) -> Key {

@@ -8,6 +8,7 @@
 
 mod error;
 mod past;
+mod retention;
 mod revise;
 
 pub use self::error::{
@@ -102,6 +103,8 @@ pub struct Progress {
     pub turns: usize,
     /// Of these, turns whose outcome is a failure.
     pub failed: usize,
+    /// Memories and turns that [`Retention`](crate::config::Retention) keeps no longer.
+    pub forgotten: usize,
     /// Why it ended.
     pub ended: Ended,
     /// What the model calls cost.
@@ -167,6 +170,8 @@ struct Inner {
     writer: Mutex<()>,
     /// Held while the queue is worked.
     working: Mutex<()>,
+    /// When it was last looked for what is to be forgotten unasked.
+    retained: Mutex<Option<Timestamp>>,
     /// Indexes are built when a space is first used.
     spaces: RwLock<HashMap<SpaceId, Arc<RwLock<SpaceIndex>>>>,
 }
@@ -183,8 +188,8 @@ impl Engine {
 
     /// An engine over any bank; the key of `setup` is then the bank's own affair.
     pub fn with_bank(bank: Arc<dyn Bank>, setup: Setup) -> Self {
-        let (writer, working, spaces) = Default::default();
-        Self(Arc::new(Inner { bank, setup, writer, working, spaces }))
+        let (writer, working, retained, spaces) = Default::default();
+        Self(Arc::new(Inner { bank, setup, writer, working, retained, spaces }))
     }
 
     /// Stores a turn, durably, and puts it into the queue. Takes milliseconds and asks no model. A turn whose
@@ -204,7 +209,7 @@ impl Engine {
     }
 
     /// Works the queue within `budget`: every turn becomes memories, or a failure that can be seen. `observe`
-    /// hears of every turn as soon as it is committed.
+    /// hears of every turn as soon as it is committed. Before that, what the settings keep no longer is forgotten.
     pub fn process(
         &self,
         budget: &Budget,
@@ -215,7 +220,9 @@ impl Engine {
         let _working = lock(&inner.working);
         let deadline = budget.time.and_then(|time| Instant::now().checked_add(time));
         let stop = deadline.map_or_else(|| cancel.clone(), |deadline| cancel.until(deadline));
-        let mut progress = Progress { turns: 0, failed: 0, ended: Ended::Empty, usage: Usage::default() };
+        let forgotten = inner.forget_due()?;
+        let mut progress =
+            Progress { turns: 0, failed: 0, forgotten, ended: Ended::Empty, usage: Usage::default() };
         let ended = |stop: &Cancel| match (cancel.is_cancelled(), stop.is_cancelled()) {
             (true, _) => Some(Ended::Cancelled),
             (_, true) => Some(Ended::Budget),
@@ -292,7 +299,16 @@ impl Engine {
         let inner = &*self.0;
         let model = inner.setup.model.as_deref().ok_or(AskError::NoModel)?;
         let hits = inner.hits(&question.space, question.text(), inner.setup.config.retrieved)?;
-        answer::answer(inner.bank.as_ref(), model, &inner.setup.config, question, &hits, cancel, sink)
+        let config = &inner.setup.config;
+        let answer = answer::answer(inner.bank.as_ref(), model, config, question, &hits, cancel, sink)?;
+        if config.note_use {
+            let used: Vec<MemoryId> = answer.used.iter().filter_map(|used| used.unit.memory()).collect();
+            // The answer is there all the same.
+            if let Err(error) = inner.bank.note_use(&used, (inner.setup.clock)()) {
+                log::warn!("the use of memories was not noted: {error}");
+            }
+        }
+        Ok(answer)
     }
 
     /// The best `k` memories and turns for a text, without a language model.
@@ -551,7 +567,7 @@ fn count(counts: &mut BTreeMap<String, u64>, key: &str) {
 
 /// A lock whose holder panicked guards nothing half-done: the bank changes in one transaction, and indexes
 /// are built again where in doubt.
-fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

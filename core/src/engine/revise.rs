@@ -148,20 +148,7 @@ impl Engine {
     /// Removes memories and turns with everything kept about them, as one step: nothing finds them any more.
     /// Memories that came from a forgotten turn stay ([`Engine::came_from`] names them). How many there were.
     pub fn forget_all(&self, units: &[UnitId]) -> Result<usize, ForgetError> {
-        let inner = &*self.0;
-        let _writer = lock(&inner.writer);
-        let mut spaces = BTreeSet::new();
-        for unit in units {
-            spaces.extend(match unit {
-                UnitId::Memory(id) => inner.bank.memory(*id)?.map(|memory| memory.space),
-                UnitId::Turn(id) => inner.bank.turn(*id)?.map(|turn| turn.space),
-            });
-        }
-        let gone = inner.bank.forget(units);
-        for space in &spaces {
-            inner.drop_index(space);
-        }
-        Ok(gone?)
+        Ok(self.0.forget(units)?)
     }
 
     /// Writes what spaces hold as an export, all of them where none are named; see `docs/export-format.md`.
@@ -227,6 +214,22 @@ impl Engine {
 }
 
 impl Inner {
+    pub(super) fn forget(&self, units: &[UnitId]) -> Result<usize, BankError> {
+        let _writer = lock(&self.writer);
+        let mut spaces = BTreeSet::new();
+        for unit in units {
+            spaces.extend(match unit {
+                UnitId::Memory(id) => self.bank.memory(*id)?.map(|memory| memory.space),
+                UnitId::Turn(id) => self.bank.turn(*id)?.map(|turn| turn.space),
+            });
+        }
+        let gone = self.bank.forget(units);
+        for space in &spaces {
+            self.drop_index(space);
+        }
+        gone
+    }
+
     /// Writes these versions with their vectors, and takes the turns as undone. The writer lock is held.
     fn revise(&self, memories: &[Memory], undone: &[TurnId]) -> Result<(), ReviseError> {
         let mut writes: Vec<MemoryWrite> = memories

@@ -150,6 +150,14 @@ impl<B: Bank> Bank for FaultyBank<B> {
         self.change(|bank| bank.drop_other_vectors(space, embedder))
     }
 
+    fn note_use(&self, memories: &[MemoryId], at: Timestamp) -> Result<(), BankError> {
+        self.change(|bank| bank.note_use(memories, at))
+    }
+
+    fn last_use(&self, memory: MemoryId) -> Result<Option<Timestamp>, BankError> {
+        self.inner.last_use(memory)
+    }
+
     fn vectors(&self, space: &SpaceId, embedder: &str) -> Result<Vec<(UnitId, Vector)>, BankError> {
         self.inner.vectors(space, embedder)
     }
