@@ -8,15 +8,24 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 JOBS ?= 2
 ROUNDS ?= 500
+FUZZ_SECONDS ?= 60
 export CARGO_BUILD_JOBS := $(JOBS)
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 KEEPSAKE := $(CARGO_TARGET_DIR)/release/keepsake
+# Fuzzing: everything is built once more, with the counters that libFuzzer is guided by.
+FUZZ := $(CARGO_TARGET_DIR)/fuzz
+FUZZ_TARGETS := records bank export gguf chat messages turns locomo mem0
+FUZZ_FLAGS := -Cpasses=sancov-module $(foreach flag,level=4 inline-8bit-counters pc-table trace-compares,\
+  -Cllvm-args=-sanitizer-coverage-$(flag))
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
+FUZZ_RUN = $(if $(wildcard /dev/shm),TMPDIR=/dev/shm) $(FUZZ)/$(HOST)/release
 # What must be there: a command and the Debian package that brings it.
-TOOLS := cmake:cmake clang:clang c++:g++ pkg-config:pkg-config python3:python3
+TOOLS := xz:xz-utils cmake:cmake clang:clang c++:g++ pkg-config:pkg-config python3:python3
 
-.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank torture clean
+.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank torture fuzz fuzz-build \
+  fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -53,10 +62,13 @@ demo: setup ## Remember a shipped conversation and answer from it
 
 test: setup ## Run every test
 	cargo test --release --locked --workspace --no-fail-fast
+	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=5
 
 lint: tools ## Format, clippy and dependency rules
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo clippy --release --locked --manifest-path fuzz/Cargo.toml --target-dir $(FUZZ) -- -D warnings
 
 fmt: ## Format the code
 	cargo fmt --all
@@ -75,6 +87,26 @@ bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/b
 torture: tools ## Kill, damage and erase ROUNDS times; JSON in target/bench/torture.json
 	@mkdir -p target/bench
 	ROUNDS=$(ROUNDS) cargo test --release --locked --workspace --test torture --test disk_faults
+
+fuzz: fuzz-build ## Fuzz every decoder FUZZ_SECONDS each, from the kept corpus
+	@for target in $(FUZZ_TARGETS); do \
+	  log=$(FUZZ)/$$target.log; \
+	  if $(FUZZ_RUN)/$$target -max_total_time=$(FUZZ_SECONDS) -max_len=20000 -artifact_prefix=$(FUZZ)/crash-$$target- \
+	      $(FUZZ)/corpus/$$target fuzz/seeds/$$target >$$log 2>&1; then \
+	    echo "$$target: $$(grep -o 'DONE .*' $$log | tr -s ' ' | cut -d' ' -f2-7), $$(grep -c . <(ls $(FUZZ)/corpus/$$target)) kept"; \
+	  else tail -n 30 $$log; echo "$$target failed; what it failed on: $(FUZZ)/crash-$$target-*"; exit 1; fi; \
+	done
+
+fuzz-build: tools
+	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --locked --manifest-path fuzz/Cargo.toml \
+	  --target $(HOST) --target-dir $(FUZZ)
+	@mkdir -p $(FUZZ)/corpus && tar -xJf fuzz/corpus.tar.xz -C $(FUZZ)/corpus
+
+fuzz-keep: fuzz-build ## Pack what fuzzing found worth keeping into fuzz/corpus.tar.xz
+	@rm -rf $(FUZZ)/kept; for target in $(FUZZ_TARGETS); do mkdir -p $(FUZZ)/kept/$$target; \
+	  $(FUZZ_RUN)/$$target -set_cover_merge=1 $(FUZZ)/kept/$$target fuzz/seeds/$$target $(FUZZ)/corpus/$$target \
+	    >/dev/null 2>&1; done
+	tar -C $(FUZZ)/kept --sort=name --owner=0 --group=0 --mtime=@0 -cJf fuzz/corpus.tar.xz $(FUZZ_TARGETS)
 
 clean: ## Remove what was built
 	cargo clean

@@ -2,7 +2,7 @@
 //!
 //! Values are checked here as far as they can be without a bank. This room does nothing with them.
 //!
-//! Rooms it touches: none of this program.
+//! Rooms it touches: readers.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +13,8 @@ use keepsake_core::Moment;
 use keepsake_core::Selection;
 use keepsake_core::config::Retention;
 use keepsake_core::types::{InvalidInput, Origin, SpaceId, Timestamp, UnitId};
+
+use crate::readers;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -264,6 +266,15 @@ pub(crate) enum DateOrder {
     Dmy,
     /// Month, day, year
     Mdy,
+}
+
+impl From<DateOrder> for readers::DateOrder {
+    fn from(order: DateOrder) -> Self {
+        match order {
+            DateOrder::Dmy => Self::Dmy,
+            DateOrder::Mdy => Self::Mdy,
+        }
+    }
 }
 
 /// A format of conversations.

@@ -3,7 +3,7 @@
 //! The file is read and checked in full before anything is stored; then all turns are stored, durably; then
 //! the queue is worked. A second run of the same command finds the turns by their references and goes on.
 //!
-//! Rooms it touches: args, chat, chat_json, exit, interrupt, locomo, open, output, shapes, jsonl, work.
+//! Rooms it touches: args, exit, interrupt, open, output, readers, shapes, work.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,12 +16,13 @@ use keepsake_core::types::{Cancel, NewTurn, SpaceId};
 use serde_json::Value;
 
 use crate::args::{Format, Global, Ingest};
-use crate::chat::{Chat, ChatError};
-use crate::chat_json::Defaults;
 use crate::exit::Failure;
 use crate::open::{Needs, Opened, Surroundings};
+use crate::readers::chat::{Chat, ChatError};
+use crate::readers::chat_json::Defaults;
+use crate::readers::{chat, chat_json, jsonl, locomo};
 use crate::shapes::{Document, IngestBody, count_operations};
-use crate::{chat, chat_json, interrupt, jsonl, locomo, open, output, work};
+use crate::{interrupt, open, output, work};
 
 /// Reads, stores and works through.
 pub(crate) fn run(args: &Ingest, global: &Global, around: &Surroundings) -> Result<(), Failure> {
@@ -73,7 +74,7 @@ fn read_chat(text: &str, source: &str, args: &Ingest, space: &SpaceId) -> Result
         let defaults = Defaults { speaker: &args.speaker, time: args.time };
         chat_json::read(text, source, &defaults, space)
     } else {
-        chat::read(text, source, args.date_order, space)
+        chat::read(text, source, args.date_order.map(Into::into), space)
     }
 }
 

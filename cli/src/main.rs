@@ -5,22 +5,18 @@
 
 mod args;
 mod ask;
-mod chat;
-mod chat_json;
 mod demo;
 mod exit;
 mod forget;
 mod found;
 mod ingest;
 mod interrupt;
-mod jsonl;
-mod locomo;
-mod mem0;
 mod model_files;
 mod models;
 mod open;
 mod output;
 mod read;
+mod readers;
 mod remember;
 mod shapes;
 mod transfer;

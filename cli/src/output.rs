@@ -69,20 +69,6 @@ pub(crate) fn listed(text: &str) -> String {
     }
 }
 
-/// What is wrong with a JSON text, without its content: serde quotes values, and a value may be what somebody
-/// said. Names of keys stay, since a misspelt one is the usual fault.
-pub(crate) fn json_fault(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
-    let about_a_key =
-        ["unknown field", "missing field", "duplicate field"].iter().any(|start| what.starts_with(start));
-    if !error.is_data() || about_a_key {
-        return what.to_owned();
-    }
-    let expected = what.rfind(", expected ").map_or("", |at| &what[at..]);
-    format!("a value does not fit{expected}")
-}
-
 /// Control characters (C0, DEL, C1: all of them below U+00A0, in the basic plane) and the marks that change
 /// the direction of what follows. Letters that run right to left are not among them.
 fn is_obeyed(c: char) -> bool {
@@ -107,26 +93,6 @@ mod tests {
         for text in ["שלום עולם", "مرحبا", "👩‍👩‍👧", "naïve — “ok”"] {
             assert_eq!(harmless(text), text);
         }
-    }
-
-    #[test]
-    fn a_json_fault_quotes_no_content() {
-        #[derive(Debug, serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Shape {
-            #[allow(dead_code, reason = "only its name and type matter")]
-            text: Option<keepsake_core::types::Origin>,
-        }
-        let fault = |json: &str| json_fault(&serde_json::from_str::<Shape>(json).unwrap_err());
-        for json in [
-            r#"{"text": "a, expected secret at line 3"}"#,
-            r#"{"text": ["a secret at line 3"]}"#,
-            r#""a secret""#,
-        ] {
-            assert!(!fault(json).contains("secret"), "{}", fault(json));
-        }
-        assert_eq!(fault(r#"{"txet": 1}"#), "unknown field `txet`, expected `text`");
-        assert_eq!(fault("{"), "EOF while parsing an object");
     }
 
     #[test]

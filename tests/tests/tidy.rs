@@ -26,7 +26,15 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 }
 
 fn all_sources() -> Vec<PathBuf> {
-    let folders = ["core/src", "cli/src", "cli/tests", "tests/src", "tests/tests", "tests/benches"];
+    let folders = [
+        "core/src",
+        "cli/src",
+        "cli/tests",
+        "tests/src",
+        "tests/tests",
+        "tests/benches",
+        "fuzz/fuzz_targets",
+    ];
     folders.iter().flat_map(|folder| sources(&root().join(folder))).collect()
 }
 

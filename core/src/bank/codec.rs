@@ -145,14 +145,37 @@ impl Record for Counter {
 }
 
 fn seal<T: Serialize>(kind: Kind, payload: &T) -> Result<Vec<u8>, EncodeError> {
-    let payload = layout().serialize(payload).map_err(|_| EncodeError)?;
+    Ok(envelope(kind, &layout().serialize(payload).map_err(|_| EncodeError)?))
+}
+
+fn envelope(kind: Kind, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER_BYTES + payload.len() + CHECKSUM_BYTES);
     bytes.extend_from_slice(&MAGIC);
     bytes.extend_from_slice(&[kind as u8, VERSION]);
     bytes.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&payload);
+    bytes.extend_from_slice(payload);
     bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-    Ok(bytes)
+    bytes
+}
+
+/// Decodes bytes as the payload of every kind of record.
+///
+/// # Panics
+/// Where a record that decodes does not encode to what decodes to it.
+#[cfg(feature = "testing")]
+pub(super) fn try_every_record(payload: &[u8]) {
+    fn try_one<R: Record + PartialEq + std::fmt::Debug>(kind: Kind, payload: &[u8]) {
+        if let Ok(record) = R::decode(&envelope(kind, payload)) {
+            let again = record.encode().ok().and_then(|bytes| R::decode(&bytes).ok());
+            assert_eq!(again, Some(record));
+        }
+    }
+    try_one::<Turn>(Kind::Turn, payload);
+    try_one::<Memory>(Kind::Memory, payload);
+    try_one::<TurnOutcome>(Kind::Outcome, payload);
+    try_one::<Vector>(Kind::Vector, payload);
+    try_one::<Counter>(Kind::Counter, payload);
+    try_one::<Used>(Kind::Used, payload);
 }
 
 /// The version is judged last: only a record whose checksum holds is believed to come from the future.

@@ -91,6 +91,20 @@ impl Payload {
     }
 }
 
+/// Decodes bytes as the entries of a frame.
+///
+/// # Panics
+/// Where entries that decode are not written as the same bytes.
+#[cfg(feature = "testing")]
+pub(super) fn try_entries(bytes: &[u8]) {
+    let Some(payload) = Payload::of(bytes.to_vec()) else { return };
+    let mut again = Vec::new();
+    for (key, value) in payload.entries() {
+        assert!(put(&mut again, &key, value.as_deref()).is_ok());
+    }
+    assert_eq!(again, bytes);
+}
+
 /// What reading a journal found beside its frames.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found {

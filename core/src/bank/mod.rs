@@ -312,6 +312,10 @@ pub enum Recovery {
     JournalRewritten,
     /// The file that names the bank's format was damaged or missing, and was written again.
     FormatRewritten,
+    /// An erasing had begun when the process ended: what was to be forgotten was gone, and now its bytes are, too.
+    ErasingFinished,
+    /// An import had begun when the process ended: nothing of it is kept.
+    RestoringTakenBack,
 }
 
 impl std::fmt::Display for Recovery {
@@ -322,6 +326,8 @@ impl std::fmt::Display for Recovery {
             Self::StoreRebuilt { why } => write!(f, "the store was built again from the journal ({why})"),
             Self::JournalRewritten => f.write_str("the journal was written again from the store"),
             Self::FormatRewritten => f.write_str("the file that names the bank's format was written again"),
+            Self::ErasingFinished => f.write_str("a forgetting that was cut short was finished"),
+            Self::RestoringTakenBack => f.write_str("an import that was cut short was taken back"),
         }
     }
 }
@@ -433,4 +439,11 @@ pub enum BankError {
     /// never in part.
     #[error("the bank's store failed: check the disk's free space and health")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Decodes bytes as whatever a bank's files hold, for fuzzing; see [`testing`](crate::testing).
+#[cfg(feature = "testing")]
+pub(crate) fn try_bytes(bytes: &[u8]) {
+    codec::try_every_record(bytes);
+    journal::try_entries(bytes);
 }

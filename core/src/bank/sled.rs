@@ -75,13 +75,14 @@ impl SledBank {
     }
 
     fn open_with(path: &Path, key: Option<&BankKey>) -> Result<Self, BankError> {
-        let bank = Self { store: Store::open(path, key)? };
+        let mut bank = Self { store: Store::open(path, key)? };
         if bank.read(|view| view.has(&Key::new(Table::Restoring)))? {
-            log::warn!("opening the bank: a restoring that was cut short is taken back");
             bank.empty()?;
+            bank.store.also_recovered(Recovery::RestoringTakenBack);
         }
         if bank.read(|view| view.has(&Key::new(Table::Erasing)))? {
             bank.finish_erasing()?;
+            bank.store.also_recovered(Recovery::ErasingFinished);
         }
         Ok(bank)
     }
@@ -1149,6 +1150,7 @@ mod tests {
         let bank = SledBank::open(folder.path()).unwrap();
         assert!(!crate::testing::files_hold(folder.path(), b"the sentinel"));
         assert!(!bank.read(|view| view.has(&Key::new(Table::Erasing))).unwrap());
+        assert_eq!(bank.recovered(), [Recovery::ErasingFinished]);
     }
 
     /// Turns that wait, the last of them with an outcome that no record can hold.
@@ -1184,6 +1186,10 @@ mod tests {
         drop(bank);
         let bank = SledBank::open(folder.path()).unwrap();
         assert!(bank.turn(next).unwrap().is_some(), "it was acknowledged");
+        bank.change(|_, change| change.mark(&Key::new(Table::Restoring))).unwrap();
+        drop(bank);
+        let bank = SledBank::open(folder.path()).unwrap();
+        assert_eq!((bank.recovered(), bank.spaces().unwrap()), (&[Recovery::RestoringTakenBack][..], vec![]));
     }
 
     #[test]

@@ -132,6 +132,12 @@ impl Store {
         work(&read_or_write_format(folder, key)?.0)
     }
 
+    /// Adds to what opening had to put right.
+    pub(super) fn also_recovered(&mut self, recovery: Recovery) {
+        log::warn!("opening the bank: {recovery}");
+        self.recovered.push(recovery);
+    }
+
     /// What opening had to put right.
     pub(super) fn recovered(&self) -> &[Recovery] {
         &self.recovered

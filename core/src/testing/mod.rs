@@ -28,6 +28,14 @@ pub fn files_hold(folder: &std::path::Path, bytes: &[u8]) -> bool {
     })
 }
 
+/// Decodes bytes as every record and every change that a bank's files can hold, behind checksums that fit.
+///
+/// # Panics
+/// Where what decodes is not written as what was read.
+pub fn decode_as_all_of_a_bank(bytes: &[u8]) {
+    crate::bank::try_bytes(bytes);
+}
+
 /// A memory that holds, said by Maria on 2 March 2024.
 pub fn memory(id: u64, text: &str) -> Memory {
     Memory {

@@ -1,11 +1,11 @@
 //! Reads what Mem0 gives out: a list of memories, alone or under `results` or `memories`.
 //!
-//! Unknown keys are passed over: Mem0's versions differ in them. Rooms it touches: output.
+//! Unknown keys are passed over: Mem0's versions differ in them. Rooms it touches: readers.
 
 use keepsake_core::types::{InvalidInput, NewTurn, SpaceId, Timestamp};
 use serde::Deserialize;
 
-use crate::output::json_fault;
+use super::json_fault;
 
 /// Why a document was not read. Nothing was stored.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Reads JSONL of turns: one JSON object in each line. The keys are documented in the help of `ingest`.
 //!
-//! An unknown key is an error, since it is most likely a misspelt one. Rooms it touches: output.
+//! An unknown key is an error, since it is most likely a misspelt one. Rooms it touches: readers.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use keepsake_core::types::{InvalidInput, NewTurn, Origin, SpaceId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::output::json_fault;
+use super::json_fault;
 
 /// Why a file was not read. Nothing was stored.
 #[derive(Debug, thiserror::Error)]

@@ -7,15 +7,15 @@
 //! A line that begins no message goes on with the one above. Whether day or month comes first is never guessed: a
 //! date somewhere in the file must show it, or the person says it. Messages as JSON are read in `chat_json`.
 //!
-//! Rooms it touches: args, jsonl.
+//! Rooms it touches: readers.
 
 use std::collections::HashMap;
 
 use jiff::civil::{Date, DateTime, Time};
 use keepsake_core::types::{InvalidInput, NewTurn, SpaceId, Timestamp};
 
-use crate::args::DateOrder;
-use crate::jsonl::by_content;
+use super::DateOrder;
+use super::jsonl::by_content;
 
 /// What stands before a message that the messenger wrote itself.
 const MARKS: [char; 9] = [

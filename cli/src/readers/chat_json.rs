@@ -1,14 +1,14 @@
 //! Reads messages as JSON: `{"role": "user", "content": "…"}`, in a list, under `messages`, or one in each line.
 //!
 //! Turns are what the person and the assistant said. Instructions, tools and empty messages are passed over and
-//! counted. A message without a time has that of the one before it. Rooms it touches: chat, output.
+//! counted. A message without a time has that of the one before it. Rooms it touches: readers.
 
 use keepsake_core::types::{Origin, SpaceId, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::chat::{Chat, ChatError, Names};
-use crate::output::json_fault;
+use super::chat::{Chat, ChatError, Names};
+use super::json_fault;
 
 /// How messages are made turns where the file does not say it.
 pub(crate) struct Defaults<'a> {

@@ -5,7 +5,7 @@
 //! session; its reference is `sample/dia_id`, so that a file can be read in twice without doubling. A conversation
 //! without a `sample_id` is named after the file.
 //!
-//! Rooms it touches: output.
+//! Rooms it touches: readers.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use keepsake_core::types::{InvalidInput, NewTurn, SpaceId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::output::json_fault;
+use super::json_fault;
 
 /// Why a file was not read. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
@@ -71,24 +71,28 @@ pub(crate) fn read(text: &str, source: &str, space: &SpaceId) -> Result<Vec<NewT
     Ok(turns)
 }
 
-/// The numbers of the sessions that have turns, ascending.
-fn sessions(conversation: &Map<String, Value>) -> Vec<u32> {
-    let mut numbers: Vec<u32> =
-        conversation.keys().filter_map(|key| key.strip_prefix("session_")?.parse().ok()).collect();
-    numbers.sort_unstable();
-    numbers
+/// The sessions, by number, with what stands under their keys (which need not be the number as we would write it).
+fn sessions(conversation: &Map<String, Value>) -> Vec<(u32, &String, &Value)> {
+    let numbered = conversation.iter().filter_map(|(key, turns)| {
+        let number = key.strip_prefix("session_")?.parse().ok()?;
+        Some((number, key, turns))
+    });
+    let mut sessions: Vec<(u32, &String, &Value)> = numbered.collect();
+    sessions.sort_unstable_by_key(|(number, key, _)| (*number, *key));
+    sessions
 }
 
 fn read_session(
     sample: &str,
     conversation: &Map<String, Value>,
-    number: u32,
+    (number, key, turns): (u32, &String, &Value),
     space: &SpaceId,
     ids: &mut HashSet<(String, String)>,
 ) -> Result<Vec<NewTurn>, LocomoError> {
-    let key = format!("session_{number}");
-    let turns: Vec<LocomoTurn> = Vec::deserialize(&conversation[&key]).map_err(|error| {
-        LocomoError::Session { sample: sample.to_owned(), key: key.clone(), what: json_fault(&error) }
+    let turns: Vec<LocomoTurn> = Vec::deserialize(turns).map_err(|error| LocomoError::Session {
+        sample: sample.to_owned(),
+        key: key.clone(),
+        what: json_fault(&error),
     })?;
     if turns.is_empty() {
         return Ok(Vec::new());
@@ -97,7 +101,7 @@ fn read_session(
         .get(&format!("{key}_date_time"))
         .and_then(Value::as_str)
         .and_then(session_time)
-        .ok_or_else(|| LocomoError::Date { sample: sample.to_owned(), key })?;
+        .ok_or_else(|| LocomoError::Date { sample: sample.to_owned(), key: key.clone() })?;
     let session = format!("{sample}/{number}");
     turns
         .into_iter()
@@ -175,6 +179,18 @@ mod tests {
         ];
         assert_eq!(turns, expected);
         assert_eq!(read(&file[0].to_string(), "f", &SpaceId::default()).unwrap(), expected);
+    }
+
+    /// Found by fuzzing.
+    #[test]
+    fn a_session_whose_number_is_written_otherwise_is_read() {
+        let date = "1:00 pm on 1 May, 2023";
+        let file =
+            json!({"conversation": {"session_007": [turn("D7:1", "x")], "session_007_date_time": date}});
+        let turns = read(&file.to_string(), "f", &SpaceId::default()).unwrap();
+        let expected = NewTurn::new("Ana", "x", "2023-05-01T13:00".parse().unwrap()).unwrap();
+        let expected = expected.in_session("f-1/7").unwrap().with_reference("f-1/D7:1").unwrap();
+        assert_eq!(turns, [expected]);
     }
 
     #[test]

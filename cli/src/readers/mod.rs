@@ -1,0 +1,55 @@
+//! Readers of other people's files. Each takes a text and gives turns, or one sentence that says where it fails.
+//!
+//! They know nothing of the command line, so that they can be fuzzed apart from it. Rooms it touches: none.
+
+pub(crate) mod chat;
+pub(crate) mod chat_json;
+pub(crate) mod jsonl;
+pub(crate) mod locomo;
+pub(crate) mod mem0;
+
+/// Whether the day or the month comes first in dates like 02/03/2024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DateOrder {
+    Dmy,
+    Mdy,
+}
+
+/// What is wrong with a JSON text, without its content: serde quotes values, and a value may be what somebody
+/// said. Names of keys stay, since a misspelt one is the usual fault.
+pub(crate) fn json_fault(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    let about_a_key =
+        ["unknown field", "missing field", "duplicate field"].iter().any(|start| what.starts_with(start));
+    if !error.is_data() || about_a_key {
+        return what.to_owned();
+    }
+    let expected = what.rfind(", expected ").map_or("", |at| &what[at..]);
+    format!("a value does not fit{expected}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_json_fault_quotes_no_content() {
+        #[derive(Debug, serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Shape {
+            #[allow(dead_code, reason = "only its name and type matter")]
+            text: Option<keepsake_core::types::Origin>,
+        }
+        let fault = |json: &str| json_fault(&serde_json::from_str::<Shape>(json).unwrap_err());
+        for json in [
+            r#"{"text": "a, expected secret at line 3"}"#,
+            r#"{"text": ["a secret at line 3"]}"#,
+            r#""a secret""#,
+        ] {
+            assert!(!fault(json).contains("secret"), "{}", fault(json));
+        }
+        assert_eq!(fault(r#"{"txet": 1}"#), "unknown field `txet`, expected `text`");
+        assert_eq!(fault("{"), "EOF while parsing an object");
+    }
+}

@@ -1,0 +1,10 @@
+//! Conversations of the LoCoMo data set. Rooms it touches: core, readers.
+#![no_main]
+
+#[allow(dead_code)]
+#[path = "../../cli/src/readers/mod.rs"]
+mod readers;
+
+use keepsake_core::types::SpaceId;
+
+libfuzzer_sys::fuzz_target!(|text: &str| drop(readers::locomo::read(text, "locomo", &SpaceId::default())));
