@@ -88,6 +88,20 @@ impl Db {
         self.noting(::sled::Db::size_on_disk)
     }
 
+    /// Writes entries one after the other; killed in between, the first of them are there. sled syncs its log for every
+    /// batch, and that costs half the rate of commits.
+    pub(super) fn apply<'a>(
+        &self,
+        entries: impl IntoIterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+    ) -> Result<(), Error> {
+        self.noting(|db| {
+            entries.into_iter().try_for_each(|(key, value)| match value {
+                Some(value) => db.insert(key, value).map(drop),
+                None => db.remove(key).map(drop),
+            })
+        })
+    }
+
     /// Applies all of a batch or nothing. sled logs it at level `trace`, which is cut off at build time.
     pub(super) fn apply_batch(&self, batch: Batch) -> Result<(), Error> {
         self.noting(|db| db.apply_batch(batch))

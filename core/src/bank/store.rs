@@ -325,16 +325,11 @@ fn effective(db: &Db, change: Change, mut digest: Digest) -> Result<(Vec<Entry>,
     Ok((entries, digest))
 }
 
+/// The state goes last: where it is not there, the change is applied again, whatever part of it is.
 fn apply(db: &Db, entries: &[Entry], state: &State) -> Result<(), BankError> {
-    let mut batch = Batch::default();
-    for (key, value) in entries {
-        match value {
-            Some(value) => batch.insert(key.as_slice(), value.as_slice()),
-            None => batch.remove(key.as_slice()),
-        }
-    }
-    batch.insert(STATE_KEY, state.to_bytes().as_slice());
-    db.apply_batch(batch).map_err(store_error)
+    let state = state.to_bytes();
+    let entries = entries.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
+    db.apply(entries.chain([(STATE_KEY, Some(&state[..]))])).map_err(store_error)
 }
 
 impl State {
@@ -456,7 +451,7 @@ fn open_or_recover(folder: &Path) -> Result<(Db, Writer, Vec<Recovery>), BankErr
         None => Err("it is missing"),
     };
     let (db, mut writer) = match store {
-        Ok((db, state)) => adopt(folder, db, state, &outline, &mut recovered)?,
+        Ok((db, old, new)) => adopt(folder, db, (old, new), &outline, &mut recovered)?,
         Err(why) if outline.whole() => {
             let rebuilt = rebuild(folder, &outline)?;
             recovered.push(Recovery::StoreRebuilt { why });
@@ -475,19 +470,23 @@ fn open_or_recover(folder: &Path) -> Result<(Db, Writer, Vec<Recovery>), BankErr
     Ok((db, writer, recovered))
 }
 
-/// Brings a verified store and the journal together. A journal that is not whole, or is behind the store, is set
-/// aside and written again.
+/// Brings a verified store and the journal together: applies the changes that the store does not have. A journal that
+/// is not whole, or is behind the store, is set aside and written again.
 fn adopt(
     folder: &Path,
     db: Db,
-    state: State,
+    (old, state): (State, State),
     outline: &Outline,
     recovered: &mut Vec<Recovery>,
 ) -> Result<(Db, Writer), BankError> {
     let failed = |source| open_error(folder, source);
-    let (state, changes) = catch_up(folder, &db, state, outline)?;
-    if changes > 0 {
-        recovered.push(Recovery::Replayed { changes });
+    if state.number > old.number {
+        let mut applied = old;
+        changes_after(folder, old.number, &mut |number, payload, digest| {
+            applied = State { number, digest, ..applied };
+            apply(&db, &payload.entries(), &applied)
+        })?;
+        recovered.push(Recovery::Replayed { changes: state.number - old.number });
     }
     let at_its_end = outline.last.is_some_and(|(number, _)| number == state.number);
     if outline.whole()
@@ -552,12 +551,16 @@ pub(super) fn stands_at(db: &Db) -> Option<(u64, Digest)> {
     Some((state.number, state.digest))
 }
 
-/// The store of a generation with where it stands, if every entry of it is as it was written; else why not.
+/// The store of a generation, where it stands, and where the journal brings it; or what is wrong with it. Nothing is
+/// changed.
+///
+/// What proves it is the digest over all that is in it and all that the journal adds. The process may have been killed
+/// while it applied a change, so that the store has some of what comes next: applied again, that is no other.
 fn open_verified(
     folder: &Path,
     generation: u64,
     outline: &Outline,
-) -> Result<Result<(Db, State), &'static str>, BankError> {
+) -> Result<Result<(Db, State, State), &'static str>, BankError> {
     let db = match open_sled(folder, &store_path(folder, generation)) {
         Ok(db) => db,
         // Nobody else has it: a write to it failed in this process. The journal has what was to be written.
@@ -572,51 +575,52 @@ fn open_verified(
     }));
     let Ok(Some((state, digest))) = read else { return Ok(Err("it cannot be read")) };
     let known = outline.digests.get(&state.number).is_none_or(|digest| *digest == state.digest);
-    if digest != state.digest || state.generation != generation || !known {
-        return Ok(Err("it does not hold what was written to it"));
+    let other = "it does not hold what was written to it";
+    if state.generation != generation || !known {
+        return Ok(Err(other));
     }
-    Ok(Ok((db, state)))
+    let (new, found) = caught_up(folder, &db, (state, digest), outline)?;
+    match (found == new.digest, digest == state.digest) {
+        (true, _) => Ok(Ok((db, state, new))),
+        (false, false) => Ok(Err(other)),
+        (false, true) => Err(BankError::Unrecoverable {
+            path: folder.to_owned(),
+            store: "it does not fit the journal",
+            journal: "does not fit the store",
+        }),
+    }
 }
 
-/// Applies the journal's changes that the store does not have. Refused, and nothing applied, where one of them is
-/// missing or they do not lead to the digests that were written with them.
-fn catch_up(folder: &Path, db: &Db, state: State, outline: &Outline) -> Result<(State, u64), BankError> {
+/// Where the journal's changes that the store does not have would bring it, and the digest that all of it would then
+/// have. Refused where one of them is missing.
+fn caught_up(
+    folder: &Path,
+    db: &Db,
+    (mut state, mut digest): (State, Digest),
+    outline: &Outline,
+) -> Result<(State, Digest), BankError> {
     let Some((last, _)) = outline.last.filter(|(last, _)| *last > state.number) else {
-        return Ok((state, 0));
+        return Ok((state, digest));
     };
-    let mut now = state;
     // What the changes so far leave under their keys.
     let mut ahead: BTreeMap<Vec<u8>, Option<Vec<u8>>> = BTreeMap::new();
-    changes_after(folder, state.number, &mut |number, payload, digest| {
-        if number != now.number + 1 {
-            return Err(BankError::ChangesLost { path: folder.to_owned(), first: now.number + 1, last });
+    changes_after(folder, state.number, &mut |number, payload, written| {
+        if number != state.number + 1 {
+            return Err(BankError::ChangesLost { path: folder.to_owned(), first: state.number + 1, last });
         }
-        let mut after = now.digest;
         for (key, value) in payload.entries() {
             let old = match ahead.get(&key) {
                 Some(old) => old.clone(),
                 None => db.get(&key).map_err(store_error)?.map(|old| old.to_vec()),
             };
-            after = old.map_or(after, |old| after.without(&key, &old));
-            after = value.as_ref().map_or(after, |value| after.with(&key, value));
+            digest = old.map_or(digest, |old| digest.without(&key, &old));
+            digest = value.as_ref().map_or(digest, |value| digest.with(&key, value));
             ahead.insert(key, value);
         }
-        if after != digest {
-            return Err(BankError::Unrecoverable {
-                path: folder.to_owned(),
-                store: "it does not fit the journal",
-                journal: "does not fit the store",
-            });
-        }
-        now = State { number, digest, ..now };
+        state = State { number, digest: written, ..state };
         Ok(())
     })?;
-    let mut applied = state;
-    changes_after(folder, state.number, &mut |number, payload, digest| {
-        applied = State { number, digest, ..applied };
-        apply(db, &payload.entries(), &applied)
-    })?;
-    Ok((now, now.number - state.number))
+    Ok((state, digest))
 }
 
 /// Hands over the journal's changes after this number, in order, up to the first error.
@@ -1149,6 +1153,39 @@ mod tests {
             assert_eq!(store.recovered(), [Recovery::StoreRebuilt { why }]);
         }
         assert_eq!(numbered(folder.path(), DAMAGED_PREFIX).unwrap(), [1, 2, 3]);
+    }
+
+    /// Killed in the middle of applying a change, which the journal has: the store has any part of it.
+    #[test]
+    fn a_change_that_is_there_in_part_is_applied_again() {
+        let entry = |key: &str, value: Option<&str>| {
+            (key.as_bytes().to_vec(), value.map(|value| value.as_bytes().to_vec()))
+        };
+        let change = [entry("key 20", None), entry("key 21", Some("another")), entry("key 99", Some("new"))];
+        for there in 0..=change.len() {
+            let folder = tempfile::tempdir().unwrap();
+            let mut expected: BTreeMap<_, _> = filled(folder.path()).into_iter().collect();
+            let store = Store::open(folder.path(), None).unwrap();
+            let mut writer = store.writer.lock().unwrap();
+            let number = writer.state.number + 1;
+            let changed = || Change(change.iter().cloned().collect());
+            let digest = writer.state.digest;
+            let (entries, digest) = effective(&store.db.read().unwrap(), changed(), digest).unwrap();
+            writer.journal.append(number, digest, &entries).unwrap();
+            let part = entries[..there].iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
+            store.db.read().unwrap().apply(part).unwrap();
+            drop(writer);
+            drop(store);
+            let store = Store::open(folder.path(), None).unwrap();
+            assert_eq!(store.recovered(), [Recovery::Replayed { changes: 1 }]);
+            for (key, value) in change.clone() {
+                match value {
+                    Some(value) => drop(expected.insert(key, value)),
+                    None => drop(expected.remove(&key)),
+                }
+            }
+            assert_eq!(state(&store), expected.into_iter().collect::<Vec<_>>());
+        }
     }
 
     /// The store as it was some changes ago, and the journal cut at every byte of the changes since: each
