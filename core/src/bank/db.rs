@@ -77,11 +77,11 @@ impl Db {
     }
 
     pub(super) fn range<K: AsRef<[u8]>>(&self, range: impl RangeBounds<K>) -> Entries<'_> {
-        Entries { db: self, entries: self.inner().range(range) }
+        Entries { db: self, entries: Some(self.inner().range(range)) }
     }
 
     pub(super) fn scan_prefix(&self, prefix: &[u8]) -> Entries<'_> {
-        Entries { db: self, entries: self.inner().scan_prefix(prefix) }
+        Entries { db: self, entries: Some(self.inner().scan_prefix(prefix)) }
     }
 
     pub(super) fn size_on_disk(&self) -> Result<u64, Error> {
@@ -132,15 +132,27 @@ impl Db {
     }
 }
 
-/// Entries of a store in the order of their keys, from both ends.
+/// Entries of a store in the order of their keys, from both ends. An error is the last.
 pub(super) struct Entries<'a> {
     db: &'a Db,
-    entries: ::sled::Iter,
+    entries: Option<::sled::Iter>,
 }
 
 impl<'a> Entries<'a> {
     pub(super) fn keys(self) -> impl DoubleEndedIterator<Item = Result<IVec, Error>> + 'a {
         self.map(|entry| entry.map(|(key, _)| key))
+    }
+
+    fn one(
+        &mut self,
+        next: impl FnOnce(&mut ::sled::Iter) -> Option<Result<(IVec, IVec), Error>>,
+    ) -> Option<Result<(IVec, IVec), Error>> {
+        let entries = self.entries.as_mut()?;
+        let entry = self.db.noting(|_| next(entries).transpose()).transpose();
+        if let Some(Err(_)) = entry {
+            self.entries = None;
+        }
+        entry
     }
 }
 
@@ -148,13 +160,13 @@ impl Iterator for Entries<'_> {
     type Item = Result<(IVec, IVec), Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.db.noting(|_| self.entries.next().transpose()).transpose()
+        self.one(Iterator::next)
     }
 }
 
 impl DoubleEndedIterator for Entries<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.db.noting(|_| self.entries.next_back().transpose()).transpose()
+        self.one(DoubleEndedIterator::next_back)
     }
 }
 
