@@ -22,7 +22,9 @@ pub mod types;
 pub mod when;
 
 pub use engine::{
-    AppendError, Budget, Ended, Engine, ForgetError, Found, Imported, Moment, OpenError, ProcessError,
-    Progress, Receipt, RememberError, ReviseError, SearchError, Selection, Setup, Stats, Undone,
+    AppendError, Budget, Ended, Engine, Findings, ForgetError, Found, Imported, Moment, OpenError,
+    ProcessError, Progress, Receipt, RememberError, ReviseError, Search, SearchError, Selection, Setup,
+    Stats, Undone,
 };
 pub use pipeline::answer::{Answer, AskError, Used};
+pub use pipeline::retrieve::{Filter, Hit, Kind, Meaning, Parts};

@@ -35,6 +35,15 @@ impl Vector {
         ((square - 1.0).abs() < 1e-4).then(|| Self(values.into()))
     }
 
+    /// The direction between vectors of one size; `None` where there is none.
+    pub fn mean(vectors: &[Self]) -> Option<Self> {
+        let mut sum = vectors.first()?.0.to_vec();
+        for vector in &vectors[1..] {
+            sum.iter_mut().zip(&vector.0).for_each(|(sum, value)| *sum += value);
+        }
+        Self::normalised(sum)
+    }
+
     /// The components, shape `[dimensions]`.
     pub fn as_slice(&self) -> &[f32] {
         &self.0

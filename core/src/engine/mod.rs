@@ -26,13 +26,13 @@ use std::time::{Duration, Instant};
 use crate::bank::{
     Appended, Bank, BankError, BankKey, Commit, Counts, MemoryWrite, Recovery, SledBank, TurnOutcome,
 };
-use crate::config::Config;
+use crate::config::{Config, Take};
 use crate::embed::{Embedder, Vector};
 use crate::index::SpaceIndex;
 use crate::model::{LanguageModel, Usage};
 use crate::pipeline::answer::{self, Answer, AskError};
 use crate::pipeline::remember::{self, Tools, WorkError};
-use crate::pipeline::retrieve::{self, Hit};
+use crate::pipeline::retrieve::{self, Filter, Hit, Meaning, Query};
 use crate::types::{
     Cancel, Memory, MemoryId, MemoryState, NewTurn, Question, SpaceId, Timestamp, Turn, TurnId, UnitId,
 };
@@ -133,6 +133,35 @@ pub struct Receipt {
     pub outcome: TurnOutcome,
     /// What it cost.
     pub usage: Usage,
+}
+
+/// What is searched for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// The words.
+    pub text: String,
+    /// How many units are wanted.
+    pub take: Take,
+    /// Which units may be found.
+    pub filter: Filter,
+    /// When it is asked, on the asker's wall clock: what "last week" is resolved against. `None`: by the host's clock.
+    pub asked: Option<Timestamp>,
+}
+
+impl Search {
+    /// For the best `k` of all memories and turns.
+    pub fn best(text: &str, k: usize) -> Self {
+        Self { text: text.to_owned(), take: Take::Best(k), filter: Filter::default(), asked: None }
+    }
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Findings {
+    /// Best first.
+    pub found: Vec<Found>,
+    /// Whether meaning counted.
+    pub meaning: Meaning,
 }
 
 /// A search hit with what it is.
@@ -298,9 +327,11 @@ impl Engine {
     ) -> Result<Answer, AskError> {
         let inner = &*self.0;
         let model = inner.setup.model.as_deref().ok_or(AskError::NoModel)?;
-        let hits = inner.hits(&question.space, question.text(), inner.setup.config.retrieved)?;
         let config = &inner.setup.config;
-        let answer = answer::answer(inner.bank.as_ref(), model, config, question, &hits, cancel, sink)?;
+        let search = Search { take: config.retrieved, ..Search::best(question.text(), 0) };
+        let (hits, meaning) = inner.hits(&question.space, &search)?;
+        let answer =
+            answer::answer(inner.bank.as_ref(), model, config, question, &hits, meaning, cancel, sink)?;
         if config.note_use {
             let used: Vec<MemoryId> = answer.used.iter().filter_map(|used| used.unit.memory()).collect();
             // The answer is there all the same.
@@ -311,9 +342,15 @@ impl Engine {
         Ok(answer)
     }
 
-    /// The best `k` memories and turns for a text, without a language model.
+    /// The best `k` memories and turns for a text, without a language model: [`Engine::find`] in short.
     pub fn search(&self, space: &SpaceId, text: &str, k: usize) -> Result<Vec<Found>, SearchError> {
-        let hits = self.0.hits(space, text, k)?;
+        Ok(self.find(space, &Search::best(text, k))?.found)
+    }
+
+    /// The memories and turns that fit a search best, without a language model. While an embedder's vectors are still
+    /// made, or without one, it goes by words and says so.
+    pub fn find(&self, space: &SpaceId, search: &Search) -> Result<Findings, SearchError> {
+        let (hits, meaning) = self.0.hits(space, search)?;
         let mut found = Vec::with_capacity(hits.len());
         for hit in hits {
             let (speaker, time, text) = match hit.unit {
@@ -328,7 +365,7 @@ impl Engine {
             };
             found.push(Found { hit, speaker, time, text });
         }
-        Ok(found)
+        Ok(Findings { found, meaning })
     }
 
     /// The memories of a space that hold, by id.
@@ -456,14 +493,30 @@ impl Inner {
         self.spaces.write().unwrap_or_else(PoisonError::into_inner).remove(space);
     }
 
-    fn hits(&self, space: &SpaceId, text: &str, k: usize) -> Result<Vec<Hit>, SearchError> {
-        let index = self.index(space)?;
-        let vector = match &self.setup.embedder {
-            Some(embedder) => remember::embed_all(embedder.as_ref(), &[text])?.pop(),
+    fn hits(&self, space: &SpaceId, search: &Search) -> Result<(Vec<Hit>, Meaning), SearchError> {
+        let (index, config) = (self.index(space)?, &self.setup.config);
+        let read = || index.read().unwrap_or_else(PoisonError::into_inner);
+        let embedder = self.setup.embedder.as_ref().filter(|_| read().embedded() > 0);
+        let vector = match embedder {
+            Some(embedder) => {
+                let nameless =
+                    config.ranking.nameless.then(|| retrieve::without_speakers(&read(), &search.text));
+                let texts = [Some(search.text.as_str()), nameless.as_ref().and_then(Option::as_deref)];
+                let texts: Vec<&str> = texts.into_iter().flatten().collect();
+                Vector::mean(&remember::embed_all(embedder.as_ref(), &texts)?)
+            }
             None => None,
         };
-        let index = index.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(retrieve::retrieve(&index, &self.setup.config, text, vector.as_ref(), |_| true, k))
+        let index = read();
+        let meaning = match index.len() - index.embedded() {
+            _ if vector.is_none() => Meaning::WordsOnly,
+            0 => Meaning::Counted,
+            missing => Meaning::CountedButFor(missing),
+        };
+        let asked = search.asked.or_else(|| Some((self.setup.clock)()));
+        let query = Query { text: &search.text, vector: vector.as_ref(), asked };
+        let wanted = search.filter.of(index.units());
+        Ok((retrieve::retrieve(&index, config, &query, &wanted, search.take), meaning))
     }
 
     /// Makes the vectors that are still missing: of turns as they came in, and of everything where the embedder is

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::{Exact, Hnsw, Index, Lexical, Scored, terms};
+use super::lexical::Lexical;
+use super::units::samples;
+use super::{Exact, Hnsw, Index, Scored, Units, terms};
 use crate::embed::Vector;
 use crate::types::{MemoryId, TurnId, UnitId};
 
@@ -24,6 +26,18 @@ fn vector(values: &[f32]) -> Vector {
     Vector::normalised(values.to_vec()).unwrap()
 }
 
+/// Every unit is wanted.
+const ANY: fn(UnitId) -> bool = |_| true;
+
+/// What was found, best first, with cosines as near as rounding to bytes leaves them in two dimensions.
+fn assert_found(found: &[Scored], expected: &[(UnitId, f32)]) {
+    let units = |found: &[Scored]| found.iter().map(|scored| scored.unit).collect::<Vec<_>>();
+    assert_eq!(units(found), expected.iter().map(|(unit, _)| *unit).collect::<Vec<_>>());
+    for (scored, (_, cosine)) in found.iter().zip(expected) {
+        assert!((scored.score - cosine).abs() < 0.005, "{scored:?} is not {cosine}");
+    }
+}
+
 /// `settle` is called after every change: nothing for a scan, a rebuild for a graph.
 fn suite<I: Index>(new: impl Fn() -> I, settle: impl Fn(&mut I)) {
     empty_finds_nothing(new());
@@ -32,11 +46,13 @@ fn suite<I: Index>(new: impl Fn() -> I, settle: impl Fn(&mut I)) {
     replaces(new(), &settle);
     removes(new(), &settle);
     refuses_other_dimensions(new(), &settle);
+    finds_only_what_is_wanted(new(), &settle);
+    gives_cosines(new(), &settle);
 }
 
 fn empty_finds_nothing(mut index: impl Index) {
     assert!(index.is_empty());
-    assert_eq!(index.nearest(&vector(&[1.0, 0.0]), 5), []);
+    assert_eq!(index.nearest(&vector(&[1.0, 0.0]), 5, &ANY), []);
     assert!(!index.contains(turn(1)));
     assert!(!index.remove(turn(1)));
 }
@@ -49,13 +65,11 @@ fn finds_the_nearest_first<I: Index>(mut index: I, settle: &impl Fn(&mut I)) {
         settle(&mut index);
     }
     let expected = [(memory(1), 1.0), (turn(1), 0.6), (turn(2), 0.0), (turn(3), -1.0)];
-    let expected = expected.map(|(unit, score)| Scored { unit, score });
     let query = vector(&[1.0, 0.0]);
-    assert_eq!(index.nearest(&query, 2), expected[..2]);
-    assert_eq!(index.nearest(&query, 4), expected);
-    assert_eq!(index.nearest(&query, usize::MAX / 4), expected, "more than there are");
-    assert_eq!(index.nearest(&query, usize::MAX), expected, "more than there can be");
-    assert_eq!(index.nearest(&query, 0), []);
+    assert_found(&index.nearest(&query, 2, &ANY), &expected[..2]);
+    assert_found(&index.nearest(&query, 4, &ANY), &expected);
+    assert_found(&index.nearest(&query, usize::MAX, &ANY), &expected); // more than there are
+    assert_eq!(index.nearest(&query, 0, &ANY), []);
     assert_eq!(index.len(), 4);
 }
 
@@ -64,7 +78,7 @@ fn breaks_ties_by_unit<I: Index>(mut index: I, settle: &impl Fn(&mut I)) {
         index.insert(unit, &vector(&[1.0, 1.0]));
     }
     settle(&mut index);
-    let found = index.nearest(&vector(&[1.0, 1.0]), 3);
+    let found = index.nearest(&vector(&[1.0, 1.0]), 3, &ANY);
     assert_eq!(found.iter().map(|scored| scored.unit).collect::<Vec<_>>(), [memory(3), memory(7), turn(1)]);
 }
 
@@ -75,8 +89,8 @@ fn replaces<I: Index>(mut index: I, settle: &impl Fn(&mut I)) {
     assert!(index.insert(turn(1), &vector(&[0.0, 1.0])));
     for _ in 0..2 {
         assert_eq!(index.len(), 2);
-        let found = index.nearest(&vector(&[1.0, 0.0]), 5);
-        assert_eq!(found, [Scored { unit: turn(2), score: 0.6 }, Scored { unit: turn(1), score: 0.0 }]);
+        let found = index.nearest(&vector(&[1.0, 0.0]), 5, &ANY);
+        assert_found(&found, &[(turn(2), 0.6), (turn(1), 0.0)]);
         settle(&mut index);
     }
 }
@@ -92,12 +106,13 @@ fn removes<I: Index>(mut index: I, settle: &impl Fn(&mut I)) {
         assert!(!index.contains(turn(0)));
         assert!(index.contains(turn(3)));
         assert_eq!(index.len(), 3);
-        let units: Vec<_> = index.nearest(&vector(&[1.0, 0.0]), 9).iter().map(|scored| scored.unit).collect();
+        let units: Vec<_> =
+            index.nearest(&vector(&[1.0, 0.0]), 9, &ANY).iter().map(|scored| scored.unit).collect();
         assert_eq!(units, [turn(1), turn(2), turn(3)]);
         settle(&mut index);
     }
     assert!(index.insert(turn(0), &vector(&[1.0, 0.0])), "may come back");
-    assert_eq!(index.nearest(&vector(&[1.0, 0.0]), 1)[0].unit, turn(0));
+    assert_eq!(index.nearest(&vector(&[1.0, 0.0]), 1, &ANY)[0].unit, turn(0));
 }
 
 fn refuses_other_dimensions<I: Index>(mut index: I, settle: &impl Fn(&mut I)) {
@@ -106,13 +121,37 @@ fn refuses_other_dimensions<I: Index>(mut index: I, settle: &impl Fn(&mut I)) {
     assert!(!index.insert(turn(2), &vector(&[1.0, 0.0, 0.0])));
     assert!(!index.insert(turn(1), &vector(&[1.0])));
     assert!(!index.contains(turn(2)));
-    assert_eq!(index.nearest(&vector(&[1.0, 0.0, 0.0]), 5), []);
-    assert_eq!(index.nearest(&vector(&[0.0, 1.0]), 5), [Scored { unit: turn(1), score: 0.0 }]);
+    assert_eq!(index.nearest(&vector(&[1.0, 0.0, 0.0]), 5, &ANY), []);
+    assert_found(&index.nearest(&vector(&[0.0, 1.0]), 5, &ANY), &[(turn(1), 0.0)]);
     // Once nothing is in, there is nothing to fit to: another embedder may start.
     index.remove(turn(1));
     assert!(index.insert(turn(2), &vector(&[0.0, 0.0, 1.0])));
     settle(&mut index);
-    assert_eq!(index.nearest(&vector(&[0.0, 0.0, 1.0]), 5), [Scored { unit: turn(2), score: 1.0 }]);
+    assert_found(&index.nearest(&vector(&[0.0, 0.0, 1.0]), 5, &ANY), &[(turn(2), 1.0)]);
+}
+
+/// However few are wanted, and however far they are from the query.
+fn finds_only_what_is_wanted<I: Index>(mut index: I, settle: &impl Fn(&mut I)) {
+    for number in 0..600 {
+        let angle = number as f32 / 400.0;
+        index.insert(turn(number), &vector(&[angle.cos(), angle.sin()]));
+    }
+    settle(&mut index);
+    for wanted in [vec![599], vec![0, 300, 598], vec![]] {
+        let accepts = |unit: UnitId| unit.turn().is_some_and(|turn| wanted.contains(&turn.0));
+        let found = index.nearest(&vector(&[1.0, 0.0]), 60, &accepts);
+        assert_eq!(found.iter().map(|scored| scored.unit.turn().unwrap().0).collect::<Vec<_>>(), wanted);
+    }
+}
+
+fn gives_cosines<I: Index>(mut index: I, settle: &impl Fn(&mut I)) {
+    index.insert(turn(1), &vector(&[3.0, 4.0]));
+    settle(&mut index);
+    index.insert(turn(2), &vector(&[1.0, 0.0]));
+    let cosines = index.cosines(&vector(&[1.0, 0.0]), &[turn(2), turn(3), turn(1)]);
+    assert_eq!((cosines.len(), cosines[1]), (3, None));
+    assert!((cosines[0].unwrap() - 1.0).abs() < 0.005 && (cosines[2].unwrap() - 0.6).abs() < 0.005);
+    assert_eq!(index.cosines(&vector(&[1.0]), &[turn(1)]), [None]);
 }
 
 #[test]
@@ -151,7 +190,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 100..1200)
 }
 
-/// A 32-dimensional vector, components even over −1 to 1, from a seed (splitmix64).
+/// A 384-dimensional vector, components even over −1 to 1, from a seed (splitmix64).
 fn random_vector(seed: u64) -> Vector {
     let mut state = seed;
     let mut next = || {
@@ -160,31 +199,42 @@ fn random_vector(seed: u64) -> Vector {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((mixed ^ (mixed >> 31)) >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
     };
-    vector(&std::array::from_fn::<f32, 32, _>(|_| next()))
+    vector(&std::array::from_fn::<f32, 384, _>(|_| next()))
 }
 
-fn apply(step: &Step, scan: &mut Exact, graph: &mut Hnsw) {
+/// The plain model: what is in, as it was handed in.
+type Plain = BTreeMap<UnitId, Vector>;
+
+fn apply(step: &Step, plain: &mut Plain, indexes: &mut [&mut dyn Index]) {
     match step {
         Step::Insert(unit, seed) => {
             let vector = random_vector(*seed);
-            assert_eq!(scan.insert(turn(*unit), &vector), graph.insert(turn(*unit), &vector));
+            assert!(indexes.iter_mut().all(|index| index.insert(turn(*unit), &vector)));
+            plain.insert(turn(*unit), vector);
         }
-        Step::Remove(unit) => assert_eq!(scan.remove(turn(*unit)), graph.remove(turn(*unit))),
-        Step::Rebuild => graph.rebuild(),
+        Step::Remove(unit) => {
+            let was_in = plain.remove(&turn(*unit)).is_some();
+            assert!(indexes.iter_mut().all(|index| index.remove(turn(*unit)) == was_in));
+        }
+        Step::Rebuild => {}
     }
 }
 
-/// The part of the scan's ten nearest that the graph finds too, mean over 20 queries.
-fn recall_at_10(scan: &Exact, graph: &Hnsw) -> f64 {
+/// The part of the 60 that are truly nearest which an index finds, mean over 20 queries.
+fn recall_at_60(plain: &Plain, index: &dyn Index) -> f64 {
     let (mut hits, mut wanted) = (0, 0);
     for seed in 0..20 {
         let query = random_vector(seed);
-        let (expected, found) = (scan.nearest(&query, 10), graph.nearest(&query, 10));
+        let dot = |vector: &Vector| vector.as_slice().iter().zip(query.as_slice()).map(|(a, b)| a * b).sum();
+        let mut exact: Vec<(UnitId, f32)> = plain.iter().map(|(unit, vector)| (*unit, dot(vector))).collect();
+        exact.sort_by(|a, b| b.1.total_cmp(&a.1));
+        exact.truncate(60);
+        let found = index.nearest(&query, 60, &ANY);
         assert!(found.is_sorted_by(|a, b| Scored::best_first(a, b).is_lt()), "best first, each unit once");
-        assert_eq!(found.len(), expected.len());
-        assert!(found.iter().all(|scored| scan.contains(scored.unit)), "a removed unit was found");
-        hits += expected.iter().filter(|scored| found.contains(scored)).count();
-        wanted += expected.len();
+        assert_eq!(found.len(), exact.len());
+        assert!(found.iter().all(|scored| plain.contains_key(&scored.unit)), "a removed unit was found");
+        hits += exact.iter().filter(|(unit, _)| found.iter().any(|scored| scored.unit == *unit)).count();
+        wanted += exact.len();
     }
     if wanted == 0 { 1.0 } else { f64::from(hits as u32) / f64::from(wanted as u32) }
 }
@@ -193,51 +243,78 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
 
     #[test]
-    fn a_graph_finds_what_a_scan_finds(steps in steps()) {
-        let (mut scan, mut graph) = (Exact::new(), Hnsw::new());
+    fn scan_and_graph_find_what_is_nearest_after_any_changes(steps in steps()) {
+        let (mut plain, mut scan, mut graph) = (Plain::new(), Exact::new(), Hnsw::new());
         for step in &steps {
-            apply(step, &mut scan, &mut graph);
+            apply(step, &mut plain, &mut [&mut scan, &mut graph]);
+            if matches!(step, Step::Rebuild) {
+                graph.rebuild();
+            }
         }
-        prop_assert_eq!(scan.len(), graph.len());
+        prop_assert_eq!((scan.len(), graph.len()), (plain.len(), plain.len()));
         for unit in 0..UNITS {
-            prop_assert_eq!(scan.contains(turn(unit)), graph.contains(turn(unit)));
+            let is_in = plain.contains_key(&turn(unit));
+            prop_assert_eq!((scan.contains(turn(unit)), graph.contains(turn(unit))), (is_in, is_in));
         }
+        prop_assert!(recall_at_60(&plain, &scan) >= 0.99);
         for _ in 0..2 {
-            let recall = recall_at_10(&scan, &graph);
-            prop_assert!(recall >= 0.95, "recall@10 {}", recall);
+            prop_assert!(recall_at_60(&plain, &graph) >= 0.99);
             graph.rebuild();
         }
     }
 
     #[test]
     fn bm25_is_what_a_direct_reading_of_the_formula_gives(
-        texts in prop::collection::vec("(dog|kite|red|sea|maria|7| |running|the){0,12}", 1..20),
+        texts in prop::collection::vec(("[ab]", "(dog|kite|red|sea|maria|7| |running|the){0,12}"), 1..20),
         gone in prop::collection::vec(0_usize..20, 0..10),
         query in "(dog |kite |red |maria |runs ){0,4}",
+        reach in 0_usize..3,
     ) {
-        let mut index = Lexical::new();
-        let mut bank = BTreeMap::new();
-        for (number, text) in texts.iter().enumerate() {
-            index.insert(turn(number as u64), text);
-            bank.insert(turn(number as u64), text.clone());
+        let (mut units, mut lexical) = (Units::default(), Lexical::new(reach));
+        let mut memories = BTreeMap::new();
+        for (number, (_, text)) in texts.iter().enumerate() {
+            let slot = units.put_memory(&samples::memory(number as u64, text));
+            lexical.insert(&units, slot, text);
+            memories.insert(number, text.clone());
         }
         for number in gone {
-            let unit = turn(number as u64);
-            prop_assert_eq!(index.remove(unit), bank.remove(&unit).is_some());
+            let slot = units.remove_memory(memory(number as u64));
+            prop_assert_eq!(slot.is_some(), memories.remove(&number).is_some());
+            slot.map(|slot| lexical.remove(slot));
         }
-        let (found, expected) = (index.search(&query, 100), bm25_by_the_book(&bank, &query));
-        prop_assert_eq!(found.len(), expected.len());
-        for scored in found {
-            let expected = expected[&scored.unit];
-            prop_assert!((f64::from(scored.score) - expected).abs() < 1e-5 * expected.max(1.0));
+        let mut sessions: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut placed = Vec::new();
+        for (number, (session, text)) in texts.iter().enumerate() {
+            let slot = units.add_turn(&samples::turn(number as u64, session, text));
+            lexical.insert(&units, slot, text);
+            let turns = sessions.entry(session).or_default();
+            placed.push((slot, session.as_str(), turns.len()));
+            turns.push(text);
+        }
+        // What counts as each unit's text: its own, and those up to `reach` before and after in its session.
+        let around = |session: &str, at: usize| {
+            let turns = &sessions[session];
+            turns[at.saturating_sub(reach)..(at + reach + 1).min(turns.len())].join(" ")
+        };
+        let mut documents: BTreeMap<u32, String> =
+            placed.into_iter().map(|(slot, session, at)| (slot, around(session, at))).collect();
+        for (number, text) in memories {
+            documents.insert(units.slot(memory(number as u64)).unwrap(), text);
+        }
+        let found: BTreeMap<u32, f32> = lexical.search(&units, &query).found().collect();
+        let expected = bm25_by_the_book(&documents, &query);
+        prop_assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+        for (slot, score) in found {
+            let expected = expected[&slot];
+            prop_assert!((f64::from(score) - expected).abs() < 1e-5 * expected.max(1.0));
         }
     }
 }
 
 /// Every unit against every term of the query, each count taken afresh from the texts.
-fn bm25_by_the_book(bank: &BTreeMap<UnitId, String>, query: &str) -> BTreeMap<UnitId, f64> {
-    let documents: BTreeMap<UnitId, Vec<String>> =
-        bank.iter().map(|(unit, text)| (*unit, terms(text))).collect();
+fn bm25_by_the_book(texts: &BTreeMap<u32, String>, query: &str) -> BTreeMap<u32, f64> {
+    let documents: BTreeMap<u32, Vec<String>> =
+        texts.iter().map(|(slot, text)| (*slot, terms(text))).collect();
     let n = documents.len() as f64;
     let mean = documents.values().map(Vec::len).sum::<usize>() as f64 / n;
     let mut scores = BTreeMap::new();

@@ -1,21 +1,21 @@
 //! Search by word: BM25 over an inverted index that grows and shrinks unit by unit.
 //!
-//! It deliberately keeps no text, only stemmed terms and counts, and of a removed unit not even those. It
-//! knows no neighbours, speakers or dates: whoever inserts decides what text stands for a unit.
+//! A turn's words count together with those of its neighbours in the session, because a reply often holds the
+//! words and its question the sense. Postings hold each text once: the words around are added up at query time,
+//! which costs some time and saves four fifths of the memory.
 //!
-//! Terms are made for English; other languages are matched word for word, and those written without
-//! spaces character by character.
+//! It deliberately keeps no text, only stemmed terms and counts, and of a removed unit not even those. Terms are
+//! made for English; other languages are matched word for word, and those written without spaces character by
+//! character.
 //!
-//! Rooms it touches: types.
+//! Rooms it touches: types, index (for [`Units`]).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use rust_stemmers::{Algorithm, Stemmer};
 
-use super::Scored;
-use super::exact::best;
-use crate::types::UnitId;
+use super::units::{Slot, Units};
 
 /// How soon further occurrences of a term stop counting. Evidence: the anchors of field.md.
 const K1: f64 = 1.2;
@@ -25,125 +25,191 @@ const B: f64 = 0.75;
 const MAX_TERM_CHARS: usize = 64;
 
 /// An inverted index over the units of one space.
-#[derive(Default)]
-pub struct Lexical {
-    /// Term to the units that have it, in order of unit. No list is empty.
-    postings: HashMap<Arc<str>, Vec<Posting>>,
-    units: HashMap<UnitId, Unit>,
-    /// Sum of `Unit::length`, in terms.
-    total_length: u64,
+pub(crate) struct Lexical {
+    term_of: HashMap<Arc<str>, Term>,
+    /// By term. One that no unit has any more is free to be given again.
+    terms: Vec<Listed>,
+    free: Vec<Term>,
+    /// By slot.
+    texts: Vec<Option<Indexed>>,
+    /// How many units are in.
+    units: usize,
+    /// Sum of all `Indexed::around`.
+    total: u64,
+    /// Turns before and after a turn whose words count with it.
+    reach: usize,
+}
+
+type Term = u32;
+
+struct Listed {
+    name: Arc<str>,
+    postings: Vec<Posting>,
 }
 
 /// A term in a unit.
+#[derive(Clone, Copy)]
 struct Posting {
-    unit: UnitId,
+    slot: Slot,
     /// How often, at least once.
     count: u32,
 }
 
-/// What is known of a unit.
-struct Unit {
+/// What is known of a unit's text.
+struct Indexed {
     /// In terms, with repetition.
-    length: u64,
+    length: u32,
+    /// The same with its neighbours.
+    around: u32,
     /// Each distinct term: the way back to its postings.
-    terms: Vec<Arc<str>>,
+    terms: Box<[Term]>,
+}
+
+/// How well every unit fits a query, by slot: zero where it has none of its terms.
+pub(crate) struct Scores(Vec<f32>);
+
+impl Scores {
+    /// The score of the unit at a place.
+    pub(crate) fn of(&self, slot: Slot) -> f32 {
+        self.0.get(slot as usize).copied().unwrap_or_default()
+    }
+
+    /// The units that have any of the terms.
+    pub(crate) fn found(&self) -> impl Iterator<Item = (Slot, f32)> {
+        self.0.iter().enumerate().filter(|(_, score)| **score > 0.0).map(|(at, score)| (at as Slot, *score))
+    }
 }
 
 impl Lexical {
-    /// An empty index.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Adds a unit's text, or replaces it. Linear in the text.
-    pub fn insert(&mut self, unit: UnitId, text: &str) {
-        self.remove(unit);
-        let counts = counted(text);
-        let length = counts.values().map(|count| u64::from(*count)).sum();
-        let mut terms = Vec::with_capacity(counts.len());
-        for (term, count) in counts {
-            terms.push(self.post(term, Posting { unit, count }));
+    /// An empty index. The words of `reach` turns before and after a turn count with it.
+    pub(crate) fn new(reach: usize) -> Self {
+        Self {
+            term_of: HashMap::new(),
+            terms: Vec::new(),
+            free: Vec::new(),
+            texts: Vec::new(),
+            units: 0,
+            total: 0,
+            reach,
         }
-        self.total_length += length;
-        self.units.insert(unit, Unit { length, terms });
     }
 
-    /// Puts a posting in its place and gives the term as the index keeps it.
-    fn post(&mut self, term: String, posting: Posting) -> Arc<str> {
-        let term = match self.postings.get_key_value(term.as_str()) {
-            Some((kept, _)) => Arc::clone(kept),
-            None => Arc::from(term),
+    /// Adds the text of a unit that `units` has, or replaces it. Linear in the text.
+    pub(crate) fn insert(&mut self, units: &Units, slot: Slot, text: &str) {
+        if !self.remove(slot) && self.texts.len() <= slot as usize {
+            self.texts.resize_with(slot as usize + 1, || None);
+        }
+        let counts = counted(text);
+        let length = counts.values().fold(0_u32, |sum, count| sum.saturating_add(*count));
+        let terms = counts.into_iter().map(|(term, count)| self.post(&term, Posting { slot, count }));
+        let terms = terms.collect();
+        self.texts[slot as usize] = Some(Indexed { length, around: 0, terms });
+        self.units += 1;
+        for (_, near) in units.around(slot, self.reach) {
+            let lengths = units.around(near, self.reach).filter_map(|(_, slot)| self.text(slot));
+            let around = lengths.fold(0_u32, |sum, text| sum.saturating_add(text.length));
+            if let Some(Some(text)) = self.texts.get_mut(near as usize) {
+                self.total += u64::from(around);
+                self.total -= u64::from(std::mem::replace(&mut text.around, around));
+            }
+        }
+    }
+
+    fn text(&self, slot: Slot) -> Option<&Indexed> {
+        self.texts.get(slot as usize)?.as_ref()
+    }
+
+    /// Puts a posting in its place and gives its term.
+    fn post(&mut self, name: &str, posting: Posting) -> Term {
+        let term = match self.term_of.get(name) {
+            Some(known) => *known,
+            None => self.new_term(name.into()),
         };
-        let list = self.postings.entry(Arc::clone(&term)).or_default();
-        let place = list.partition_point(|other| other.unit < posting.unit);
-        list.insert(place, posting);
+        let postings = &mut self.terms[term as usize].postings;
+        let place = postings.partition_point(|other| other.slot < posting.slot);
+        postings.insert(place, posting);
         term
     }
 
-    /// Takes a unit out, and with it every term that only it had. False where it was not in.
-    pub fn remove(&mut self, unit: UnitId) -> bool {
-        let Some(known) = self.units.remove(&unit) else {
-            return false;
+    fn new_term(&mut self, name: Arc<str>) -> Term {
+        let listed = Listed { name: Arc::clone(&name), postings: Vec::new() };
+        let term = match self.free.pop() {
+            Some(free) => {
+                self.terms[free as usize] = listed;
+                free
+            }
+            None => {
+                self.terms.push(listed);
+                (self.terms.len() - 1) as Term
+            }
         };
-        self.total_length -= known.length;
-        for term in known.terms {
-            if let Some(list) = self.postings.get_mut(&term) {
-                if let Ok(place) = list.binary_search_by_key(&unit, |posting| posting.unit) {
-                    list.remove(place);
-                }
-                if list.is_empty() {
-                    self.postings.remove(&term);
-                }
+        self.term_of.insert(name, term);
+        term
+    }
+
+    /// Takes the text of a unit without neighbours out, and with it every term that only it had. False where none was
+    /// in.
+    pub(crate) fn remove(&mut self, slot: Slot) -> bool {
+        let Some(text) = self.texts.get_mut(slot as usize).and_then(Option::take) else { return false };
+        self.units -= 1;
+        self.total -= u64::from(text.around);
+        for term in text.terms {
+            let listed = &mut self.terms[term as usize];
+            if let Ok(place) = listed.postings.binary_search_by_key(&slot, |posting| posting.slot) {
+                listed.postings.remove(place);
+            }
+            if listed.postings.is_empty() {
+                self.term_of.remove(&listed.name);
+                *listed = Listed { name: "".into(), postings: Vec::new() };
+                self.free.push(term);
             }
         }
         true
     }
 
-    /// The `k` units that fit the words of `query` best, best first, ties by [`Scored::best_first`]. Only
-    /// units with at least one of its terms; none where it has only stop words.
-    ///
-    /// Score of a unit (Robertson and Zaragoza 2009, equation 3.15, with an idf that is never negative):
-    /// the sum over the query's terms, each as often as it occurs, of
-    /// `ln(1 + (N − df + ½) / (df + ½)) · tf · (k1 + 1) / (tf + k1 · (1 − b + b · length / mean length))`.
-    pub fn search(&self, query: &str, k: usize) -> Vec<Scored> {
-        let mut scores: HashMap<UnitId, f64> = HashMap::new();
+    /// How well each unit fits the words of `query`, by BM25 (Robertson and Zaragoza 2009, equation 3.15, with an idf
+    /// that is never negative): the sum over the query's terms, each as often as it occurs, of
+    /// `ln(1 + (N − df + ½) / (df + ½)) · tf · (k1 + 1) / (tf + k1 · (1 − b + b · length / mean length))`,
+    /// where a text is the unit's with those around it.
+    pub(crate) fn search(&self, units: &Units, query: &str) -> Scores {
+        let mut scores = vec![0.0_f32; self.texts.len()];
+        let mut counts = vec![0_u32; self.texts.len()];
+        let mut with_term: Vec<Slot> = Vec::new();
+        let mean = self.total as f64 / self.units.max(1) as f64;
         // In order of term: a sum of floats depends on its order, and results must not vary between runs.
         for (term, times) in counted(query) {
-            let list = self.postings.get(term.as_str()).map_or(&[][..], Vec::as_slice);
-            let weight = f64::from(times) * self.idf(list.len());
-            for posting in list {
-                *scores.entry(posting.unit).or_default() += weight * self.saturation(posting);
+            for posting in self.postings(&term) {
+                for (_, near) in units.around(posting.slot, self.reach) {
+                    let count = &mut counts[near as usize];
+                    if *count == 0 {
+                        with_term.push(near);
+                    }
+                    *count = count.saturating_add(posting.count);
+                }
+            }
+            let weight = f64::from(times) * self.idf(with_term.len());
+            for slot in with_term.drain(..) {
+                let count = f64::from(std::mem::take(&mut counts[slot as usize]));
+                let length = self.text(slot).map_or(0.0, |text| f64::from(text.around));
+                let saturated = count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length / mean));
+                scores[slot as usize] += (weight * saturated) as f32;
             }
         }
-        best(scores.into_iter().map(|(unit, score)| Scored { unit, score: score as f32 }), k)
+        Scores(scores)
     }
 
-    /// Whether a unit is in.
-    pub fn contains(&self, unit: UnitId) -> bool {
-        self.units.contains_key(&unit)
+    /// The units that have a term themselves.
+    pub(crate) fn with_term(&self, term: &str) -> impl Iterator<Item = Slot> {
+        self.postings(term).iter().map(|posting| posting.slot)
     }
 
-    /// How many units are in.
-    pub fn len(&self) -> usize {
-        self.units.len()
-    }
-
-    /// Whether nothing is in.
-    pub fn is_empty(&self) -> bool {
-        self.units.is_empty()
+    fn postings(&self, term: &str) -> &[Posting] {
+        self.term_of.get(term).map_or(&[], |term| self.terms[*term as usize].postings.as_slice())
     }
 
     fn idf(&self, units_with_term: usize) -> f64 {
-        let (all, with) = (self.units.len() as f64, units_with_term as f64);
+        let (all, with) = (self.units as f64, units_with_term as f64);
         ((all - with + 0.5) / (with + 0.5)).ln_1p()
-    }
-
-    /// The part of the score that depends on the unit: 0 to `K1 + 1`.
-    fn saturation(&self, posting: &Posting) -> f64 {
-        let length = self.units.get(&posting.unit).map_or(0.0, |unit| unit.length as f64);
-        let mean = self.total_length as f64 / self.units.len() as f64;
-        let count = f64::from(posting.count);
-        count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length / mean))
     }
 }
 
@@ -155,6 +221,11 @@ fn counted(text: &str) -> BTreeMap<String, u32> {
         *count = count.saturating_add(1);
     }
     counts
+}
+
+/// Whether a lower-cased word says nothing of what a text is about.
+pub(crate) fn is_stop_word(word: &str) -> bool {
+    STOP_WORDS.binary_search(&word).is_ok()
 }
 
 /// The terms of a text, in its order: lower-cased words without stop words, stemmed where they are English.
@@ -194,7 +265,7 @@ impl Word {
     /// The term it makes, if any, and an empty word in its place.
     fn finish(&mut self, stemmer: &Stemmer) -> Option<String> {
         let Self { letters, .. } = std::mem::take(self);
-        if letters.is_empty() || STOP_WORDS.binary_search(&letters.as_str()).is_ok() {
+        if letters.is_empty() || is_stop_word(&letters) {
             return None;
         }
         // The stemmer counts bytes as letters, which holds only for ASCII.
@@ -254,10 +325,40 @@ const STOP_WORDS: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{MemoryId, TurnId};
+    use crate::index::units::samples::{memory, turn};
+    use crate::types::UnitId;
 
-    fn turn(number: u64) -> UnitId {
-        UnitId::Turn(TurnId(number))
+    /// An index of memories with these texts, or of turns of one session.
+    struct Sample {
+        units: Units,
+        lexical: Lexical,
+    }
+
+    impl Sample {
+        fn new(reach: usize) -> Self {
+            Self { units: Units::default(), lexical: Lexical::new(reach) }
+        }
+
+        fn memory(&mut self, id: u64, text: &str) -> Slot {
+            let slot = self.units.put_memory(&memory(id, text));
+            self.lexical.insert(&self.units, slot, text);
+            slot
+        }
+
+        fn turn(&mut self, id: u64, session: &str, text: &str) -> Slot {
+            let slot = self.units.add_turn(&turn(id, session, text));
+            self.lexical.insert(&self.units, slot, text);
+            slot
+        }
+
+        fn forget(&mut self, id: u64) -> bool {
+            let slot = self.units.remove_memory(UnitId::Memory(crate::types::MemoryId(id)));
+            slot.is_some_and(|slot| self.lexical.remove(slot))
+        }
+
+        fn scores(&self, query: &str) -> Vec<(Slot, f32)> {
+            self.lexical.search(&self.units, query).found().collect()
+        }
     }
 
     #[test]
@@ -284,54 +385,76 @@ mod tests {
 
     #[test]
     fn scores_are_those_of_the_formula() {
-        let mut index = Lexical::new();
-        index.insert(turn(1), "dog dog kite");
-        index.insert(turn(2), "kite");
-        let found = index.search("dog", 10);
+        let mut sample = Sample::new(2);
+        let both = sample.memory(1, "dog dog kite");
+        sample.memory(2, "kite");
         // N = 2, df = 1: idf = ln(1 + 1.5/1.5) = ln 2. Mean length 2, length 3, tf 2:
         // 2 * 2.2 / (2 + 1.2 * (0.25 + 0.75 * 1.5)) = 4.4 / 3.65.
         let expected = 2.0_f32.ln() * 4.4 / 3.65;
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].unit, turn(1));
-        assert!((found[0].score - expected).abs() < 1e-6, "{} is not {expected}", found[0].score);
+        let [(found, score)] = sample.scores("dog")[..] else { panic!("one unit has a dog") };
+        assert_eq!(found, both);
+        assert!((score - expected).abs() < 1e-6, "{score} is not {expected}");
+    }
+
+    #[test]
+    fn a_turn_is_found_by_the_words_around_it_in_its_session() {
+        let mut sample = Sample::new(2);
+        let slots: Vec<Slot> =
+            (0..6).map(|id| sample.turn(id, "a", if id == 1 { "dog" } else { "kite" })).collect();
+        let apart = sample.turn(6, "b", "kite");
+        let found: Vec<Slot> = sample.scores("dog").iter().map(|(slot, _)| *slot).collect();
+        assert_eq!(found, slots[..4]);
+        assert_eq!(sample.scores("kite").len(), 7);
+        assert_eq!(sample.lexical.with_term("dog").collect::<Vec<_>>(), [slots[1]]);
+        assert!(!found.contains(&apart));
     }
 
     #[test]
     fn a_removed_unit_leaves_no_trace() {
-        let mut index = Lexical::new();
-        index.insert(turn(1), "Maria adopted a dog");
-        index.insert(UnitId::Memory(MemoryId(1)), "Maria's secret is xyzzy");
-        assert!(index.remove(UnitId::Memory(MemoryId(1))));
-        assert!(!index.remove(UnitId::Memory(MemoryId(1))));
-        let mut kept: Vec<&str> = index.postings.keys().map(AsRef::as_ref).collect();
+        let mut sample = Sample::new(2);
+        sample.turn(1, "a", "Maria adopted a dog");
+        sample.memory(1, "Maria's secret is xyzzy");
+        assert!(sample.forget(1));
+        assert!(!sample.forget(1));
+        let mut kept: Vec<&str> = sample.lexical.term_of.keys().map(AsRef::as_ref).collect();
         kept.sort_unstable();
         assert_eq!(kept, ["adopt", "dog", "maria"]);
-        assert_eq!(index.postings["maria"].len(), 1);
-        assert_eq!((index.len(), index.total_length), (1, 3));
-        assert!(index.remove(turn(1)));
-        assert!(index.postings.is_empty() && index.units.is_empty() && index.total_length == 0);
+        let listed: Vec<&str> = sample.lexical.terms.iter().map(|listed| listed.name.as_ref()).collect();
+        assert!(!listed.contains(&"xyzzi") && !listed.contains(&"xyzzy"), "{listed:?}");
+        assert_eq!((sample.lexical.units, sample.lexical.total), (1, 3));
+        assert_eq!(sample.scores("maria").len(), 1);
+        // Its place and its terms' places are given again.
+        let terms = sample.lexical.terms.len();
+        assert_eq!(sample.memory(2, "A secret kept"), 1);
+        assert_eq!(sample.lexical.terms.len(), terms);
+        assert_eq!(sample.scores("secret").len(), 1);
     }
 
     #[test]
     fn a_new_text_replaces_the_old_one() {
-        let mut index = Lexical::new();
-        index.insert(turn(1), "a dog");
-        index.insert(turn(1), "a cat");
-        assert!(index.search("dog", 10).is_empty());
-        assert_eq!(index.search("cat", 10).len(), 1);
-        assert_eq!(index.len(), 1);
+        let mut sample = Sample::new(2);
+        sample.memory(1, "a dog");
+        sample.memory(1, "a cat");
+        assert!(sample.scores("dog").is_empty());
+        assert_eq!(sample.scores("cat").len(), 1);
+        assert_eq!(sample.lexical.units, 1);
+        // One that has only stop words is in all the same, and goes.
+        sample.memory(1, "who is it");
+        assert_eq!((sample.lexical.units, sample.scores("cat").len()), (1, 0));
+        assert!(sample.forget(1));
+        assert_eq!(sample.lexical.units, 0);
     }
 
     #[test]
     fn a_megabyte_is_read_once_whatever_it_holds() {
-        let mut index = Lexical::new();
+        let mut sample = Sample::new(2);
         let texts =
             ["a".repeat(1 << 20), "ab ".repeat(1 << 18), "年".repeat(1 << 18), "\u{301}".repeat(1 << 19)];
         for (number, text) in texts.iter().enumerate() {
-            index.insert(turn(number as u64), text);
+            sample.memory(number as u64, text);
         }
-        let longest = index.postings.keys().map(|term| term.chars().count()).max();
+        let longest = sample.lexical.term_of.keys().map(|term| term.chars().count()).max();
         assert_eq!(longest, Some(MAX_TERM_CHARS));
-        assert_eq!(index.search(&texts[1], 1)[0].unit, turn(1));
+        assert_eq!(sample.scores(&texts[1]).len(), 1);
     }
 }

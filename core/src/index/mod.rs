@@ -10,13 +10,16 @@ mod conformance;
 mod exact;
 mod hnsw;
 mod lexical;
+mod rows;
 mod space;
+mod units;
 
 pub use self::exact::Exact;
-pub(crate) use self::hnsw::GRAPH_PAYS_FROM;
 pub use self::hnsw::{Graph, Hnsw, Snapshot};
-pub use self::lexical::{Lexical, terms};
+pub use self::lexical::terms;
+pub(crate) use self::lexical::{Scores, is_stop_word};
 pub use self::space::SpaceIndex;
+pub(crate) use self::units::{About, Slot, Speaker, Units};
 
 use crate::embed::Vector;
 use crate::types::UnitId;
@@ -49,8 +52,12 @@ pub trait Index: Send + Sync {
     /// Whether a unit is in.
     fn contains(&self, unit: UnitId) -> bool;
 
-    /// The `k` units nearest to `query`, best first, ties by [`Scored::best_first`].
-    fn nearest(&self, query: &Vector, k: usize) -> Vec<Scored>;
+    /// The `k` units nearest to `query` of those that `wanted` accepts, best first, ties by
+    /// [`Scored::best_first`]. However few are accepted, they are found.
+    fn nearest(&self, query: &Vector, k: usize, wanted: &dyn Fn(UnitId) -> bool) -> Vec<Scored>;
+
+    /// The cosine of `query` and each of these units; `None` where it is not in.
+    fn cosines(&self, query: &Vector, units: &[UnitId]) -> Vec<Option<f32>>;
 
     /// How many units are in.
     fn len(&self) -> usize;

@@ -1,45 +1,36 @@
-//! All that can be found in one space: its vectors and its words.
+//! All that can be found in one space: its vectors, its words, and what is known of each unit.
 //!
-//! Built from the bank, kept up to date by the engine, thrown away and built again where that is simpler. A
-//! turn's words are indexed with those of its neighbours in the session, because a reply often holds the words
-//! and its question the sense. Only memories that hold are in.
+//! Built from the bank, kept up to date by the engine, thrown away and built again where that is simpler: after
+//! anything was forgotten. Only memories that hold are in. It ranks nothing.
 //!
 //! Rooms it touches: types, config, embed (for [`Vector`]), index.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::BTreeSet;
 
-use super::{Graph, Hnsw, Index, Lexical, Scored, Snapshot};
+use super::lexical::{Lexical, Scores};
+use super::units::{Slot, Units};
+use super::{Graph, Hnsw, Index, Scored, Snapshot};
 use crate::config::Config;
 use crate::embed::Vector;
 use crate::types::{Memory, MemoryState, Turn, UnitId};
 
 /// What can be found in one space.
 pub struct SpaceIndex {
+    units: Units,
     dense: Hnsw,
     lexical: Lexical,
-    /// The last turns of every session with their words: what a coming turn is a neighbour of.
-    recent: HashMap<String, VecDeque<Recent>>,
     /// Units that have words but no vector yet.
     unembedded: BTreeSet<UnitId>,
-    neighbours: usize,
-}
-
-struct Recent {
-    unit: UnitId,
-    text: String,
-    /// Text of the neighbours so far, before and after.
-    around: String,
 }
 
 impl SpaceIndex {
     /// An empty index.
     pub fn new(config: &Config) -> Self {
         Self {
+            units: Units::default(),
             dense: Hnsw::new(),
-            lexical: Lexical::new(),
-            recent: HashMap::new(),
+            lexical: Lexical::new(config.neighbours),
             unembedded: BTreeSet::new(),
-            neighbours: config.neighbours,
         }
     }
 
@@ -58,24 +49,14 @@ impl SpaceIndex {
         index
     }
 
-    /// Adds the next turn of its session.
+    /// Adds the next turn of its session; one that is in already is passed over.
     pub fn add_turn(&mut self, turn: &Turn) {
         let unit = UnitId::Turn(turn.id);
-        let text = turn.indexed_text();
-        let recent = self.recent.entry(turn.session.clone()).or_default();
-        let mut around = String::new();
-        for earlier in recent.iter_mut() {
-            around.push(' ');
-            around.push_str(&earlier.text);
-            earlier.around.push(' ');
-            earlier.around.push_str(&text);
-            self.lexical.insert(earlier.unit, &format!("{}{}", earlier.text, earlier.around));
+        if self.units.contains(unit) {
+            return;
         }
-        self.lexical.insert(unit, &format!("{text}{around}"));
-        recent.push_back(Recent { unit, text, around });
-        if recent.len() > self.neighbours {
-            recent.pop_front();
-        }
+        let slot = self.units.add_turn(turn);
+        self.lexical.insert(&self.units, slot, &turn.indexed_text());
         self.unembedded.insert(unit);
     }
 
@@ -85,17 +66,20 @@ impl SpaceIndex {
         let unit = UnitId::Memory(memory.id);
         self.dense.remove(unit);
         if memory.state == MemoryState::Current {
-            self.lexical.insert(unit, &memory.indexed_text());
+            let slot = self.units.put_memory(memory);
+            self.lexical.insert(&self.units, slot, &memory.indexed_text());
             self.unembedded.insert(unit);
         } else {
-            self.lexical.remove(unit);
+            if let Some(slot) = self.units.remove_memory(unit) {
+                self.lexical.remove(slot);
+            }
             self.unembedded.remove(&unit);
         }
     }
 
     /// Gives a unit its vector; a unit that is not in is ignored.
     pub fn put_vector(&mut self, unit: UnitId, vector: &Vector) {
-        if self.lexical.contains(unit) {
+        if self.units.contains(unit) {
             self.dense.insert(unit, vector);
             self.unembedded.remove(&unit);
         }
@@ -106,14 +90,29 @@ impl SpaceIndex {
         self.unembedded.iter().take(count).copied().collect()
     }
 
-    /// The best `k` units by words.
-    pub fn by_words(&self, text: &str, k: usize) -> Vec<Scored> {
-        self.lexical.search(text, k)
+    /// What is known of each unit.
+    pub(crate) fn units(&self) -> &Units {
+        &self.units
     }
 
-    /// The best `k` units by vector.
-    pub fn by_vector(&self, vector: &Vector, k: usize) -> Vec<Scored> {
-        self.dense.nearest(vector, k)
+    /// How well each unit fits the words of a text.
+    pub(crate) fn by_words(&self, text: &str) -> Scores {
+        self.lexical.search(&self.units, text)
+    }
+
+    /// The units that have a term themselves; see [`super::terms`].
+    pub(crate) fn with_term(&self, term: &str) -> impl Iterator<Item = Slot> {
+        self.lexical.with_term(term)
+    }
+
+    /// The best `k` units by vector that `wanted` accepts.
+    pub fn by_vector(&self, vector: &Vector, k: usize, wanted: &dyn Fn(UnitId) -> bool) -> Vec<Scored> {
+        self.dense.nearest(vector, k, wanted)
+    }
+
+    /// The cosine of a vector and each of these units; `None` where it has no vector yet.
+    pub fn cosines(&self, vector: &Vector, units: &[UnitId]) -> Vec<Option<f32>> {
+        self.dense.cosines(vector, units)
     }
 
     /// What a new graph is to be made of, where one would pay; see [`Hnsw::snapshot`].
@@ -128,7 +127,12 @@ impl SpaceIndex {
 
     /// How many units are in, turns and memories that hold.
     pub fn len(&self) -> usize {
-        self.lexical.len()
+        self.units.len()
+    }
+
+    /// How many of them have a vector.
+    pub fn embedded(&self) -> usize {
+        self.dense.len()
     }
 
     /// Whether nothing is in.

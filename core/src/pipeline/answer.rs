@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::complete;
-use super::retrieve::Hit;
+use super::retrieve::{Hit, Meaning};
 use crate::bank::{Bank, BankError};
 use crate::config::{Config, Distil};
 use crate::embed::EmbedError;
@@ -34,6 +34,8 @@ pub struct Answer {
     pub used: Vec<Used>,
     /// How many memories and turns the model read.
     pub considered: usize,
+    /// Whether what it rests on was found by meaning, or by words only.
+    pub meaning: Meaning,
     /// Whether the answer ran into its token limit.
     pub cut_off: bool,
     /// What it cost.
@@ -102,6 +104,7 @@ pub fn answer(
     config: &Config,
     question: &Question,
     hits: &[Hit],
+    meaning: Meaning,
     cancel: &Cancel,
     sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> Result<Answer, AskError> {
@@ -113,6 +116,7 @@ pub fn answer(
         text: None,
         used: Vec::new(),
         considered: read.len(),
+        meaning,
         cut_off: false,
         usage: Usage::default(),
         first_token_ms: 0.0,

@@ -7,13 +7,14 @@
 
 use std::ops::ControlFlow;
 
+use super::complete;
 use super::guard::{self, Said, Verdict};
-use super::{complete, retrieve};
+use super::retrieve::{self, Query};
 use crate::bank::{Bank, BankError, Commit, FailReason, MemoryWrite, Step, TurnOutcome};
-use crate::config::Config;
+use crate::config::{Config, Take};
 use crate::decision::{Applied, Guard, Operation, Shown};
 use crate::embed::{EmbedError, Embedder, Vector};
-use crate::index::SpaceIndex;
+use crate::index::{About, SpaceIndex};
 use crate::model::{LanguageModel, ModelError, Request, Role, Sampling, Stop, Usage};
 use crate::prompt::{BadReply, extract, manage};
 use crate::types::{Cancel, Fact, Memory, MemoryId, MemoryState, Timestamp, Turn, UnitId};
@@ -124,9 +125,12 @@ fn recalled(tools: &Tools<'_>, turn: &Turn) -> Result<(Vec<Applied>, Option<Turn
 fn memory_in(tools: &Tools<'_>, turn: &Turn, line: &str) -> Result<Option<Memory>, BankError> {
     let mut near = Vec::new();
     (tools.index)(&mut |index| {
-        near = index.by_words(line, RECALLED_FROM);
+        let memories_only = |about: &About| about.unit.memory().is_some();
+        let query = Query { text: line, vector: None, asked: None };
+        let take = Take::Best(RECALLED_FROM);
+        near = retrieve::retrieve(index, tools.config, &query, &memories_only, take);
     });
-    for memory in near.into_iter().filter_map(|scored| scored.unit.memory()) {
+    for memory in near.into_iter().filter_map(|hit| hit.unit.memory()) {
         if let Some(memory) = tools.bank.memory(memory)?
             && memory.state == MemoryState::Current
             && memory.origin.vouches_for(turn.origin)
@@ -305,9 +309,10 @@ fn related(tools: &Tools<'_>, draft: &mut Draft, fact: &Fact) -> Result<Shown, W
     let vector = embed_one(tools.embedder, &fact.text)?;
     let mut hits = Vec::new();
     (tools.index)(&mut |index| {
-        let memories_only = |unit| matches!(unit, UnitId::Memory(_));
-        let k = tools.config.shown_memories;
-        hits = retrieve::retrieve(index, tools.config, &fact.text, vector.as_ref(), memories_only, k);
+        let memories_only = |about: &About| about.unit.memory().is_some();
+        let query = Query { text: &fact.text, vector: vector.as_ref(), asked: None };
+        let take = Take::Best(tools.config.shown_memories);
+        hits = retrieve::retrieve(index, tools.config, &query, &memories_only, take);
     });
     let mut memories = draft.new_memories();
     for hit in hits {

@@ -1,11 +1,15 @@
 //! Relative dates, resolved by rule against the time of the turn that uses them.
 //!
 //! "Yesterday" in a turn of 8 May means 7 May for ever, whatever the device's clock says later. This room
-//! finds such expressions in English text, computes the date, and can write it behind the words. It does
-//! not read absolute dates and never guesses: an expression it does not know, or that may mean something else
+//! finds such expressions in English text, computes the date, and can write it behind the words. Beside that it reads
+//! the days that a question speaks of ([`spans`]). It never guesses: an expression it does not know, or that may mean something else
 //! ("this may be", "the next week", "not seen him in two years"), is left alone.
 //!
 //! Rooms it touches: types.
+
+mod spans;
+
+pub use self::spans::{Days, spans};
 
 use jiff::civil::{Date, Weekday};
 use jiff::{Span, ToSpan};
