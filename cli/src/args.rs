@@ -4,6 +4,7 @@
 //!
 //! Rooms it touches: readers.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,6 +141,16 @@ the same.\n\nExample:\n  keepsake repair --bank ~/old-bank"
     /// Write the bank's files anew, as small as they can be, and remove what was set aside as damaged
     #[command(after_help = "Example:\n  keepsake compact")]
     Compact,
+    /// Measure how well retrieval finds the evidence of questions
+    #[command(
+        disable_help_flag = true,
+        after_help = "All that can be given: keepsake bench --help\n\nExample:\n  keepsake bench retrieval conversation.json"
+    )]
+    Bench {
+        /// What to measure, and how
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+        rest: Vec<OsString>,
+    },
     /// Watch a conversation of two people being remembered, then questions answered from it
     Demo(Demo),
 }

@@ -5,6 +5,7 @@
 
 mod args;
 mod ask;
+mod bench;
 mod demo;
 mod exit;
 mod forget;
@@ -67,6 +68,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         Command::Rekey(args) => upkeep::rekey(args, global, around),
         Command::Compact => upkeep::compact(global, around),
         Command::Stats => read::stats(global, around),
+        Command::Bench { rest } => bench::run(rest, global, around),
         Command::Demo(args) => demo::run(args, global, around),
     }
 }

@@ -379,7 +379,11 @@ fn another_embedder_embeds_everything_again_and_words_find_it_meanwhile() {
     let engine = open();
     engine.process(&Budget::default(), &Cancel::new(), &mut |_| ()).unwrap();
     assert_eq!((made("letters/64"), made("letters, renamed")), (0, 40));
-    assert_eq!(embedded.load(Ordering::Relaxed), 40, "each text once, and no question before there is a vector");
+    assert_eq!(
+        embedded.load(Ordering::Relaxed),
+        40,
+        "each text once, and no question before there is a vector"
+    );
     assert_eq!(found(&engine), (true, true));
 }
 

@@ -112,13 +112,12 @@ fn ranked(
 
     let most_lexical =
         candidates.iter().map(|slot| words.of(*slot)).fold(0.0, f32::max).max(f32::MIN_POSITIVE);
-    let lexical_weight = if query.vector.is_some() { ranking.lexical } else { 1.0 };
     let mut hits: HashMap<Slot, Hit> = HashMap::with_capacity(candidates.len());
     for slot in &candidates {
         let Some(about) = units.about(*slot) else { continue };
         let parts = Parts {
-            lexical: lexical_weight * words.of(*slot) / most_lexical,
-            dense: (1.0 - lexical_weight) * cosines.scaled(*slot),
+            lexical: ranking.lexical * words.of(*slot) / most_lexical,
+            dense: (1.0 - ranking.lexical) * cosines.scaled(*slot),
             ..boosts(ranking, &asked, *slot, about)
         };
         let lexical = Some(words.of(*slot)).filter(|score| *score > 0.0);

@@ -1,0 +1,276 @@
+//! `keepsake bench`: how well retrieval finds the evidence of questions, on files that name it.
+//!
+//! The bank is in memory and gone afterwards; no language model is asked. Values are percent, as metrics of the field
+//! define them: of each question's evidence, whether any, which fraction, and whether all of it is among the first k.
+//!
+//! It has a grammar of its own, since its `--json` takes a file. Rooms it touches: exit, found, open, output, readers.
+
+mod locomo;
+mod longmemeval;
+mod plot;
+mod recall;
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use keepsake_core::bank::MemoryBank;
+use keepsake_core::config::{Config, Ranking, Take};
+use keepsake_core::embed::OnnxEmbedder;
+use keepsake_core::types::{Cancel, NewTurn, SpaceId, Timestamp};
+use keepsake_core::{Budget, Engine, Filter, Kind, Search, Setup};
+use serde::Serialize;
+use serde_json::Value;
+
+use self::recall::{Judged, Recall};
+use crate::args::Global;
+use crate::exit::Failure;
+use crate::open::{self, Surroundings};
+use crate::{found, output};
+
+/// What is measured.
+#[derive(Debug, Parser)]
+#[command(name = "keepsake bench", after_help = "Example:\n  keepsake bench retrieval conversation.json")]
+struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// How much of the evidence of each question is among the first 5, 10, 30 and 60 turns
+    Retrieval(Retrieval),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  keepsake bench retrieval conv-26.json conv-30.json --gold gold_repaired.jsonl
+  keepsake bench retrieval conv-26.json --mode lexical --json recall.json --plot recall.svg
+  keepsake bench retrieval longmemeval_s.json --format longmemeval")]
+struct Retrieval {
+    /// Conversations with questions and their evidence
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The files' format [default: by their content]
+    #[arg(long)]
+    format: Option<Format>,
+    /// LoCoMo: evidence to go by instead of the files' own, JSON lines of `conv`, `qa_index`, `category`, `gold`
+    #[arg(long, value_name = "FILE")]
+    gold: Option<PathBuf>,
+    /// What is searched by
+    #[arg(long, default_value = "hybrid")]
+    mode: Mode,
+    /// The bare min–max sum of words and vectors, without what else ranking goes by
+    #[arg(long)]
+    plain: bool,
+    /// Write the figures to a file, as JSON
+    #[arg(long, value_name = "OUT")]
+    json: Option<PathBuf>,
+    /// Draw the fraction found against k, as SVG
+    #[arg(long, value_name = "OUT")]
+    plot: Option<PathBuf>,
+    /// Threads of the embedding model
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=512))]
+    threads: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Turns are the units, and the evidence is of turns
+    Locomo,
+    /// Turns are the units; evidence counts by session, and by round of user and assistant
+    Longmemeval,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    /// Words, without an embedding model
+    Lexical,
+    /// Vectors alone
+    Dense,
+    /// Both
+    Hybrid,
+}
+
+/// `keepsake.bench.retrieval/1`
+#[derive(Serialize)]
+struct Report {
+    schema: &'static str,
+    mode: Mode,
+    #[serde(flatten)]
+    recall: Recall,
+    /// LongMemEval: the same by round; the rest is by session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rounds: Option<Recall>,
+    left_out: LeftOut,
+}
+
+/// Questions that do not count.
+#[derive(Debug, Default, Serialize)]
+struct LeftOut {
+    /// They have none, or none that is in the conversation.
+    without_evidence: usize,
+    /// They ask for what was never said.
+    unanswerable: usize,
+}
+
+/// A question with the units that are found for it: whatever the format counts, best first.
+struct Ranked {
+    judged: Judged,
+    round: Option<Judged>,
+}
+
+/// Runs what stands behind `bench`.
+pub(crate) fn run(args: &[OsString], global: &Global, around: &Surroundings) -> Result<(), Failure> {
+    let name = OsString::from("keepsake bench");
+    let What::Retrieval(args) = Bench::parse_from([name].into_iter().chain(args.iter().cloned())).what;
+    if args.plot.as_ref().is_some_and(|plot| plot.extension().is_none_or(|end| end != "svg")) {
+        return Err(Failure::new(
+            crate::exit::Exit::Usage,
+            "--plot writes SVG: give a file that ends in .svg",
+        ));
+    }
+    let embedder = if args.mode == Mode::Lexical || global.no_embedder {
+        None
+    } else {
+        let files = found::embedding_model(around.models.as_deref())?;
+        Some(Arc::new(OnnxEmbedder::open(&files, args.threads as usize)?))
+    };
+    let bench = Searching { embedder, ranking: ranking(args.mode, args.plain) };
+    let mut left_out = LeftOut::default();
+    let mut ranked = Vec::new();
+    let gold = args.gold.as_deref().map(locomo::gold).transpose()?;
+    for file in &args.files {
+        let (items, format) = items(file, args.format)?;
+        for item in items {
+            ranked.extend(match format {
+                Format::Locomo => locomo::ranked(&item, file, gold.as_ref(), &bench, &mut left_out)?,
+                Format::Longmemeval => {
+                    longmemeval::ranked(&item, file, &bench, &mut left_out)?.into_iter().collect()
+                }
+            });
+        }
+    }
+    let rounds: Vec<Judged> = ranked.iter().filter_map(|one| one.round.clone()).collect();
+    let judged: Vec<Judged> = ranked.into_iter().map(|one| one.judged).collect();
+    if judged.is_empty() {
+        return Err(Failure::other("no question has evidence in its conversation: nothing can be measured"));
+    }
+    let report = Report {
+        schema: "keepsake.bench.retrieval/1",
+        mode: args.mode,
+        recall: Recall::of(&judged),
+        rounds: (!rounds.is_empty()).then(|| Recall::of(&rounds)),
+        left_out,
+    };
+    show(&report)?;
+    if let Some(file) = &args.json {
+        let text = serde_json::to_string_pretty(&report).map_err(Failure::other)?;
+        write(file, &format!("{text}\n"))?;
+    }
+    if let Some(file) = &args.plot {
+        write(file, &plot::svg(&report.recall)?)?;
+    }
+    Ok(())
+}
+
+fn ranking(mode: Mode, plain: bool) -> Ranking {
+    let bare = Ranking {
+        neighbour: 0.0,
+        speaker: 0.0,
+        time: 0.0,
+        entity: 0.0,
+        length: 0.0,
+        question: 0.0,
+        linked: 0.0,
+        nameless: false,
+        ..Ranking::default()
+    };
+    match (mode, plain) {
+        (Mode::Dense, _) => Ranking { lexical: 0.0, ..bare },
+        (_, true) => bare,
+        (_, false) => Ranking::default(),
+    }
+}
+
+/// The items of a file: a list, or one alone.
+fn items(file: &Path, format: Option<Format>) -> Result<(Vec<Value>, Format), Failure> {
+    let text = fs::read_to_string(file).map_err(|error| fault(file, &error.to_string()))?;
+    let items = match serde_json::from_str(&text) {
+        Ok(Value::Array(items)) => items,
+        Ok(one @ Value::Object(_)) => vec![one],
+        Ok(_) => return Err(fault(file, "it is neither a list nor an object")),
+        Err(error) => return Err(fault(file, &crate::readers::json_fault(&error))),
+    };
+    let is = |key| items.first().is_some_and(|item| item.get(key).is_some());
+    let format = match format {
+        Some(format) => format,
+        None if is("conversation") => Format::Locomo,
+        None if is("haystack_sessions") => Format::Longmemeval,
+        None => return Err(fault(file, "it is neither of LoCoMo nor of LongMemEval: name its --format")),
+    };
+    Ok((items, format))
+}
+
+fn fault(file: &Path, what: &str) -> Failure {
+    Failure::other(format!("{}: {what}", file.display()))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Failure> {
+    fs::write(file, text).map_err(|error| fault(file, &format!("it cannot be written: {error}")))
+}
+
+/// How every conversation is searched.
+struct Searching {
+    embedder: Option<Arc<OnnxEmbedder>>,
+    ranking: Ranking,
+}
+
+impl Searching {
+    /// A conversation, ready to be searched.
+    fn over(&self, turns: Vec<NewTurn>) -> Result<Engine, Failure> {
+        let config = Config { ranking: self.ranking, ..Config::default() };
+        let mut setup = Setup::new(open::now).with_config(config);
+        if let Some(embedder) = &self.embedder {
+            setup = setup.with_embedder(embedder.clone());
+        }
+        let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup);
+        for turn in turns {
+            engine.append(turn)?;
+        }
+        engine.process(&Budget::default(), &Cancel::new(), &mut |_| ())?;
+        Ok(engine)
+    }
+}
+
+/// The references of the turns that are found, best first.
+fn references(engine: &Engine, question: &str, asked: Timestamp) -> Result<Vec<String>, Failure> {
+    let search = Search {
+        take: Take::Best(usize::MAX),
+        filter: Filter { kind: Kind::Turn, ..Filter::default() },
+        asked: Some(asked),
+        ..Search::best(question, 0)
+    };
+    let mut references = Vec::new();
+    for found in engine.find(&SpaceId::default(), &search)?.found {
+        let turn = found.hit.unit.turn().map(|turn| engine.turn(turn)).transpose()?.flatten();
+        references.extend(turn.and_then(|turn| turn.reference));
+    }
+    Ok(references)
+}
+
+fn show(report: &Report) -> Result<(), Failure> {
+    let LeftOut { without_evidence, unanswerable } = report.left_out;
+    output::line(&format!(
+        "{} questions; left out: {without_evidence} without evidence, {unanswerable} that ask for what was not said",
+        report.recall.n
+    ))?;
+    let by = if report.rounds.is_some() { "sessions" } else { "turns" };
+    report.recall.lines(by).iter().try_for_each(|line| output::line(line))?;
+    let rounds = report.rounds.as_ref().map(|rounds| rounds.lines("rounds")).unwrap_or_default();
+    rounds.iter().try_for_each(|line| output::line(line))
+}
