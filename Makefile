@@ -24,7 +24,12 @@ FUZZ_RUN = $(if $(wildcard /dev/shm),TMPDIR=/dev/shm) $(FUZZ)/$(HOST)/release
 # What must be there: a command and the Debian package that brings it.
 TOOLS := xz:xz-utils cmake:cmake clang:clang c++:g++ pkg-config:pkg-config python3:python3
 
-.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank torture fuzz fuzz-build \
+# Retrieval: data that is used where it is, and others to be measured beside.
+LOCOMO := $(wildcard ../shared/data/locomo/conv-*.json)
+GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
+RIVALS := $(CARGO_TARGET_DIR)/rivals
+
+.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval torture fuzz fuzz-build \
   fuzz-keep clean
 
 help: ## List the targets
@@ -68,6 +73,7 @@ lint: tools ## Format, clippy and dependency rules
 	cargo fmt --all --check
 	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	cargo fmt --manifest-path rivals/Cargo.toml --check
 	cargo clippy --release --locked --manifest-path fuzz/Cargo.toml --target-dir $(FUZZ) -- -D warnings
 
 fmt: ## Format the code
@@ -83,6 +89,19 @@ bench-engine: setup ## Measure append, generation, opening and memory; JSON in t
 bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/bench/bank.json
 	@mkdir -p target/bench
 	cargo bench --locked --workspace --bench bank
+
+bench-retrieval: setup ## Measure recall of evidence, and speed beside other engines; JSON in target/bench/retrieval*.json
+	@mkdir -p target/bench
+	@if [ -z "$(LOCOMO)" ]; then echo "No LoCoMo conversations in ../shared/data/locomo: recall is not measured."; else \
+	  for mode in hybrid lexical dense; do echo "--- $$mode"; $(KEEPSAKE) bench retrieval $(LOCOMO) $(addprefix --gold ,$(GOLD)) \
+	    --mode $$mode --json target/bench/retrieval-$$mode.json --plot target/bench/retrieval-$$mode.svg; done; \
+	  echo "--- plain"; $(KEEPSAKE) bench retrieval $(LOCOMO) $(addprefix --gold ,$(GOLD)) --plain \
+	    --json target/bench/retrieval-plain.json; fi
+	cargo build --release --locked --manifest-path rivals/Cargo.toml --target-dir $(RIVALS)
+	models=$$(dirname "$$($(KEEPSAKE) models path minilm-l6-v2)"); \
+	  $(RIVALS)/release/keepsake-rivals target/bench/retrieval-speed.json "$$models" $(wildcard ../shared/data/msc); \
+	  python3 -m venv $(RIVALS)/venv && $(RIVALS)/venv/bin/pip install -q numpy faiss-cpu sqlite-vec pysqlite3-binary onnxruntime==1.32.0 tokenizers && \
+	  $(RIVALS)/venv/bin/python rivals/others.py target/bench "$$models" | tee target/bench/retrieval-python.json
 
 torture: tools ## Kill, damage and erase ROUNDS times; JSON in target/bench/torture.json
 	@mkdir -p target/bench

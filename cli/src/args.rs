@@ -311,13 +311,40 @@ pub(crate) struct Ask {
 }
 
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Example:\n  keepsake search \"dogs\" -k 5")]
+#[command(
+    after_help = "Examples:\n  keepsake search \"dogs\" -k 5\n  keepsake search \"What did we cook last week?\" --explain\n  \
+keepsake search \"plans\" --speaker Tom --from 2024-03-01 --until 2024-03-31 --turns"
+)]
 pub(crate) struct Search {
-    /// What to look for
+    /// What to look for: words, or a question
     pub(crate) text: String,
     /// Most memories and turns to show
-    #[arg(short, value_name = "N", default_value_t = 10)]
+    #[arg(short, value_name = "N", default_value_t = 10, conflicts_with_all = ["per_speaker", "tokens"])]
     pub(crate) k: usize,
+    /// So many of each speaker instead
+    #[arg(long, value_name = "N", conflicts_with = "tokens")]
+    pub(crate) per_speaker: Option<usize>,
+    /// As many as fit into a prompt of so many tokens instead, about
+    #[arg(long, value_name = "N")]
+    pub(crate) tokens: Option<usize>,
+    /// Memories only
+    #[arg(long, conflicts_with = "turns")]
+    pub(crate) memories: bool,
+    /// Turns only
+    #[arg(long)]
+    pub(crate) turns: bool,
+    /// Only what this person said
+    #[arg(long, value_name = "NAME")]
+    pub(crate) speaker: Option<String>,
+    /// Nothing from before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<Timestamp>,
+    /// Nothing from after this time; a day without a time counts to its end
+    #[arg(long, value_name = "TIME", value_parser = until)]
+    pub(crate) until: Option<Timestamp>,
+    /// Say what each score is made of
+    #[arg(long)]
+    pub(crate) explain: bool,
     #[command(flatten)]
     pub(crate) past: Past,
 }
@@ -335,6 +362,13 @@ pub(crate) struct List {
     pub(crate) turns: bool,
     #[command(flatten)]
     pub(crate) past: Past,
+}
+
+/// A moment, or the last second of a day.
+fn until(text: &str) -> Result<Timestamp, InvalidInput> {
+    let read: Timestamp = text.parse()?;
+    let is_day = !text.trim().contains(['T', ':']);
+    Ok(if is_day { Timestamp::from_seconds(read.seconds() + 86_399) } else { read })
 }
 
 /// A moment that is looked back at.

@@ -52,8 +52,6 @@ pub(crate) struct Opened {
     pub(crate) folder: PathBuf,
     /// The language model's name, where one was loaded.
     pub(crate) model: Option<String>,
-    /// Whether search is by meaning too.
-    pub(crate) dense: bool,
 }
 
 impl Opened {
@@ -116,9 +114,8 @@ pub(crate) fn open_in(
         let files = found::embedding_model(around.models.as_deref())?;
         setup = setup.with_embedder(Arc::new(OnnxEmbedder::open(&files, threads(global))?));
     }
-    let dense = setup.embedder.is_some();
     let engine = Engine::with_bank(Arc::clone(&bank), setup);
-    Ok(Opened { engine, bank, folder, model: name, dense })
+    Ok(Opened { engine, bank, folder, model: name })
 }
 
 /// The bank alone, without an engine.

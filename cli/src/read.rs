@@ -7,8 +7,9 @@
 use std::fs;
 use std::path::Path;
 
-use keepsake_core::Engine;
+use keepsake_core::config::Take;
 use keepsake_core::types::{Memory, MemoryId, SpaceId, Turn, TurnId, UnitId};
+use keepsake_core::{Engine, Filter, Findings, Found, Kind, Meaning, Parts};
 
 use crate::args::{Global, History, List, Search, Show};
 use crate::exit::Failure;
@@ -22,13 +23,15 @@ use crate::{open, output, words};
 /// The best memories and turns for a text.
 pub(crate) fn search(args: &Search, global: &Global, around: &Surroundings) -> Result<(), Failure> {
     let opened = open::open_existing(global, around, Needs::Embedder)?;
-    let found = opened.at(&args.past, &global.space)?.search(&global.space, &args.text, args.k)?;
+    let Findings { found, meaning } =
+        opened.at(&args.past, &global.space)?.find(&global.space, &looked_for(args))?;
     if global.json {
         let found = found.into_iter().map(Into::into).collect();
         let body = SearchBody {
             space: global.space.to_string(),
             text: args.text.clone(),
-            dense: opened.dense,
+            dense: meaning != Meaning::WordsOnly,
+            without_vector: if let Meaning::CountedButFor(missing) = meaning { missing } else { 0 },
             found,
         };
         return output::json(&Document::new("keepsake.search/1", body));
@@ -36,8 +39,50 @@ pub(crate) fn search(args: &Search, global: &Global, around: &Surroundings) -> R
     for one in &found {
         let unit = words::unit(&one.hit.unit.to_string(), &short(one.time), &one.speaker, &one.text);
         output::line(&format!("{:.2}  {unit}", one.hit.score))?;
+        if args.explain {
+            output::line(&explained(one))?;
+        }
+    }
+    match meaning {
+        Meaning::Counted => {}
+        Meaning::CountedButFor(missing) => {
+            output::note(&format!("{missing} without a vector yet, found by words only"))
+        }
+        Meaning::WordsOnly => output::note("Searched by words only."),
     }
     if found.is_empty() { output::line("Nothing was found.") } else { Ok(()) }
+}
+
+fn looked_for(args: &Search) -> keepsake_core::Search {
+    let take = match (args.per_speaker, args.tokens) {
+        (Some(count), _) => Take::PerSpeaker(count),
+        (None, Some(budget)) => Take::Tokens(budget),
+        (None, None) => Take::Best(args.k),
+    };
+    let kind = match (args.memories, args.turns) {
+        (true, _) => Kind::Memory,
+        (_, true) => Kind::Turn,
+        _ => Kind::Any,
+    };
+    let (speaker, from, until) = (args.speaker.clone(), args.from, args.until);
+    keepsake_core::Search {
+        text: args.text.clone(),
+        take,
+        filter: Filter { kind, speaker, from, until },
+        asked: None,
+    }
+}
+
+/// What a score is made of, part by part, and the raw scores behind the first two.
+fn explained(found: &Found) -> String {
+    let Parts { lexical, dense, speaker, time, entity, length, question, linked } = found.hit.parts;
+    let raw = |name: &str, raw: Option<f32>| raw.map_or(String::new(), |raw| format!(" ({name} {raw:.2})"));
+    let named =
+        [("speaker", speaker), ("time", time), ("names", entity), ("length", length), ("asks", question)];
+    let named = named.into_iter().chain([("its memory", linked)]).filter(|(_, part)| *part != 0.0);
+    let rest: String = named.map(|(name, part)| format!(", {name} {part:+.2}")).collect();
+    let (bm25, cosine) = (raw("BM25", found.hit.lexical), raw("cosine", found.hit.dense));
+    format!("      words {lexical:.2}{bm25}, meaning {dense:.2}{cosine}{rest}")
 }
 
 /// The memories that hold, and the turns where they are wanted.

@@ -9,7 +9,7 @@ use keepsake_core::bank::{Counts, FailReason, Step, TurnOutcome};
 use keepsake_core::decision::{Applied, Guard, Operation};
 use keepsake_core::model::Usage;
 use keepsake_core::types::{Memory, MemoryState, Origin, Timestamp, Turn};
-use keepsake_core::{Found, Used};
+use keepsake_core::{Found, Parts, Used};
 use serde::Serialize;
 
 use crate::models::{Role, State};
@@ -163,9 +163,30 @@ pub(crate) struct HitShape {
     pub(crate) score: f32,
     pub(crate) lexical: Option<f32>,
     pub(crate) dense: Option<f32>,
+    pub(crate) parts: PartsShape,
     pub(crate) speaker: String,
     pub(crate) time: String,
     pub(crate) text: String,
+}
+
+/// What a score is made of: its parts add up to it.
+#[derive(Serialize)]
+pub(crate) struct PartsShape {
+    pub(crate) lexical: f32,
+    pub(crate) dense: f32,
+    pub(crate) speaker: f32,
+    pub(crate) time: f32,
+    pub(crate) entity: f32,
+    pub(crate) length: f32,
+    pub(crate) question: f32,
+    pub(crate) linked: f32,
+}
+
+impl From<Parts> for PartsShape {
+    fn from(parts: Parts) -> Self {
+        let Parts { lexical, dense, speaker, time, entity, length, question, linked } = parts;
+        Self { lexical, dense, speaker, time, entity, length, question, linked }
+    }
 }
 
 impl From<Found> for HitShape {
@@ -175,6 +196,7 @@ impl From<Found> for HitShape {
             score: found.hit.score,
             lexical: found.hit.lexical,
             dense: found.hit.dense,
+            parts: found.hit.parts.into(),
             speaker: found.speaker,
             time: found.time.to_string(),
             text: found.text,
@@ -246,6 +268,7 @@ pub(crate) struct SearchBody {
     pub(crate) space: String,
     pub(crate) text: String,
     pub(crate) dense: bool,
+    pub(crate) without_vector: usize,
     pub(crate) found: Vec<HitShape>,
 }
 

@@ -34,6 +34,7 @@ fn all_sources() -> Vec<PathBuf> {
         "tests/tests",
         "tests/benches",
         "fuzz/fuzz_targets",
+        "rivals/src",
     ];
     folders.iter().flat_map(|folder| sources(&root().join(folder))).collect()
 }

@@ -134,7 +134,7 @@ mod tests {
         assert_eq!(at(10), (100.0, 75.0, 50.0));
         assert_eq!(at(30), (100.0, 75.0, 50.0));
         assert_eq!(at(60), (100.0, 87.5, 50.0));
-        assert_eq!(recall.by_category["1"].at[&60].fraction, 75.0);
+        assert!((recall.by_category["1"].at[&60].fraction - 75.0).abs() < 1e-9);
         assert_eq!((recall.n, recall.by_category["4"].n), (2, 1));
         assert!(recall.lines("turns").iter().any(|line| line.starts_with("1 (multi-hop)")));
     }

@@ -32,7 +32,7 @@ use crate::index::SpaceIndex;
 use crate::model::{LanguageModel, Usage};
 use crate::pipeline::answer::{self, Answer, AskError};
 use crate::pipeline::remember::{self, Tools, WorkError};
-use crate::pipeline::retrieve::{self, Filter, Hit, Meaning, Query};
+use crate::pipeline::retrieve::{self, Filter, Hit, Meaning, Query, Retrieved};
 use crate::types::{
     Cancel, Memory, MemoryId, MemoryState, NewTurn, Question, SpaceId, Timestamp, Turn, TurnId, UnitId,
 };
@@ -329,9 +329,8 @@ impl Engine {
         let model = inner.setup.model.as_deref().ok_or(AskError::NoModel)?;
         let config = &inner.setup.config;
         let search = Search { take: config.retrieved, ..Search::best(question.text(), 0) };
-        let (hits, meaning) = inner.hits(&question.space, &search)?;
-        let answer =
-            answer::answer(inner.bank.as_ref(), model, config, question, &hits, meaning, cancel, sink)?;
+        let retrieved = inner.retrieve(&question.space, &search)?;
+        let answer = answer::answer(inner.bank.as_ref(), model, config, question, &retrieved, cancel, sink)?;
         if config.note_use {
             let used: Vec<MemoryId> = answer.used.iter().filter_map(|used| used.unit.memory()).collect();
             // The answer is there all the same.
@@ -350,7 +349,7 @@ impl Engine {
     /// The memories and turns that fit a search best, without a language model. While an embedder's vectors are still
     /// made, or without one, it goes by words and says so.
     pub fn find(&self, space: &SpaceId, search: &Search) -> Result<Findings, SearchError> {
-        let (hits, meaning) = self.0.hits(space, search)?;
+        let Retrieved { hits, meaning } = self.0.retrieve(space, search)?;
         let mut found = Vec::with_capacity(hits.len());
         for hit in hits {
             let (speaker, time, text) = match hit.unit {
@@ -493,7 +492,7 @@ impl Inner {
         self.spaces.write().unwrap_or_else(PoisonError::into_inner).remove(space);
     }
 
-    fn hits(&self, space: &SpaceId, search: &Search) -> Result<(Vec<Hit>, Meaning), SearchError> {
+    fn retrieve(&self, space: &SpaceId, search: &Search) -> Result<Retrieved, SearchError> {
         let (index, config) = (self.index(space)?, &self.setup.config);
         let read = || index.read().unwrap_or_else(PoisonError::into_inner);
         let embedder = self.setup.embedder.as_ref().filter(|_| read().embedded() > 0);
@@ -516,7 +515,8 @@ impl Inner {
         let asked = search.asked.or_else(|| Some((self.setup.clock)()));
         let query = Query { text: &search.text, vector: vector.as_ref(), asked };
         let wanted = search.filter.of(index.units());
-        Ok((retrieve::retrieve(&index, config, &query, &wanted, search.take), meaning))
+        let hits = retrieve::retrieve(&index, config, &query, &wanted, search.take);
+        Ok(Retrieved { hits, meaning })
     }
 
     /// Makes the vectors that are still missing: of turns as they came in, and of everything where the embedder is

@@ -46,8 +46,9 @@ impl Exact {
 
     /// [`Index::nearest`] for a query that is rounded already.
     pub(super) fn nearest_to(&self, query: &Query, k: usize, wanted: &dyn Fn(UnitId) -> bool) -> Vec<Scored> {
-        let score = |(unit, score): (&UnitId, f32)| Scored { unit: *unit, score };
-        best(self.units.iter().zip(self.rows.cosines(query)).map(score), k, wanted)
+        let mut best = Best::new(k);
+        self.rows.scan(query, |row, score| best.offer(score, || self.units[row], wanted));
+        best.into_vec()
     }
 
     /// [`Index::cosine`] for a query that is rounded already.
@@ -111,27 +112,45 @@ impl Index for Exact {
     }
 }
 
-/// The `k` best that are wanted, best first, in a heap that never holds more than `k`: O(n log k), and O(k) memory.
-/// Only what is good enough is asked for.
-pub(super) fn best(
-    scored: impl Iterator<Item = Scored>,
+/// The `k` best of what is offered, in a heap that never holds more than `k`: O(n log k), and O(k) memory.
+pub(super) struct Best {
+    heap: BinaryHeap<WorstFirst>,
     k: usize,
-    wanted: &dyn Fn(UnitId) -> bool,
-) -> Vec<Scored> {
-    let mut heap = BinaryHeap::new();
-    for candidate in scored {
-        if heap.len() < k {
-            if wanted(candidate.unit) {
-                heap.push(WorstFirst(candidate));
-            }
-        } else if let Some(mut worst) = heap.peek_mut()
-            && Scored::best_first(&candidate, &worst.0).is_lt()
-            && wanted(candidate.unit)
-        {
-            *worst = WorstFirst(candidate);
+    /// What is worse than this is not kept: the worst that is, once there are `k`.
+    least: f32,
+}
+
+impl Best {
+    pub(super) fn new(k: usize) -> Self {
+        Self { heap: BinaryHeap::new(), k, least: if k == 0 { f32::INFINITY } else { f32::NEG_INFINITY } }
+    }
+
+    /// Keeps a unit where it is good enough and wanted; only then it is looked up and asked for.
+    pub(super) fn offer(&mut self, score: f32, unit: impl Fn() -> UnitId, wanted: &dyn Fn(UnitId) -> bool) {
+        if score >= self.least {
+            self.take(Scored { unit: unit(), score }, wanted);
         }
     }
-    heap.into_sorted_vec().into_iter().map(|WorstFirst(scored)| scored).collect()
+
+    fn take(&mut self, candidate: Scored, wanted: &dyn Fn(UnitId) -> bool) {
+        let full = self.heap.len() >= self.k;
+        let better = self.heap.peek().is_some_and(|worst| Scored::best_first(&candidate, &worst.0).is_lt());
+        if (full && !better) || !wanted(candidate.unit) {
+            return;
+        }
+        if full {
+            self.heap.pop();
+        }
+        self.heap.push(WorstFirst(candidate));
+        if self.heap.len() == self.k {
+            self.least = self.heap.peek().map_or(self.least, |worst| worst.0.score);
+        }
+    }
+
+    /// Best first.
+    pub(super) fn into_vec(self) -> Vec<Scored> {
+        self.heap.into_sorted_vec().into_iter().map(|WorstFirst(scored)| scored).collect()
+    }
 }
 
 /// Ordered by [`Scored::best_first`], so that the top of a max-heap is the worst that is kept.
@@ -169,9 +188,16 @@ mod tests {
     #[test]
     fn the_heap_keeps_the_best_and_breaks_ties_by_unit() {
         let all = [scored(4, 0.5), scored(2, 0.5), scored(9, 0.9), scored(1, 0.1), scored(3, 0.5)];
-        let kept = best(all.iter().copied(), 3, &|_| true);
-        assert_eq!(kept, [scored(9, 0.9), scored(2, 0.5), scored(3, 0.5)]);
+        let best = |k: usize, wanted: &dyn Fn(UnitId) -> bool| {
+            let mut best = Best::new(k);
+            for scored in &all {
+                best.offer(scored.score, || scored.unit, wanted);
+            }
+            best.into_vec()
+        };
+        assert_eq!(best(3, &|_| true), [scored(9, 0.9), scored(2, 0.5), scored(3, 0.5)]);
+        assert_eq!(best(0, &|_| true), []);
         let small = |unit: UnitId| unit.turn().is_some_and(|turn| turn.0 < 3);
-        assert_eq!(best(all.into_iter(), 3, &small), [scored(2, 0.5), scored(1, 0.1)]);
+        assert_eq!(best(3, &small), [scored(2, 0.5), scored(1, 0.1)]);
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use instant_distance::{Builder, Search};
 
-use super::exact::best;
+use super::exact::Best;
 use super::rows::{Query, Rows};
 use super::{Exact, Index, Scored};
 use crate::embed::Vector;
@@ -28,9 +28,10 @@ const EF_SEARCH: usize = 256;
 const EF_CONSTRUCTION: usize = 100;
 /// Any constant will do; it only has to stay the same.
 const SEED: u64 = 0x6b65_6570_7361_6b65;
-/// Vectors from which a graph beats the scan (dependencies.md).
-pub(crate) const GRAPH_PAYS_FROM: usize = 50_000;
-/// One part in this many may be tail or tombstones. A guess: a tail of 5,000 is scanned in about the time a
+/// Vectors from which a graph pays. Measured at 100,000 (docs/retrieval.md): it is hardly faster than the scan yet, takes
+/// 300 bytes more a vector and minutes to build; the scan's time grows with the number, the graph's hardly.
+const GRAPH_PAYS_FROM: usize = 200_000;
+/// One part in this many may be tail or tombstones. A guess: a tail of 20,000 is scanned in less than the time a
 /// search of the graph takes.
 const STALE_PART: usize = 10;
 
@@ -77,6 +78,11 @@ impl Hnsw {
     pub fn needs_rebuild(&self) -> bool {
         let stale = self.tail.len().max(self.tombstones());
         self.len() >= GRAPH_PAYS_FROM && stale > self.len() / STALE_PART
+    }
+
+    /// As many neighbours as a search gives at its usual cost: with a graph, more are found by looking at every vector.
+    pub(crate) fn cheap_neighbours(&self) -> usize {
+        if self.graph.is_some() { EF_SEARCH / 2 } else { usize::MAX }
     }
 
     /// The first of three steps of a rebuild in the background: what a graph is to be made of.
@@ -143,8 +149,9 @@ impl Hnsw {
             }
         }
         // More wanted than a search can return, or what is wanted is not what is near: look at every vector.
-        let all = graph.units.iter().zip(graph.rows.cosines(query));
-        best(all.map(|(unit, score)| Scored { unit: *unit, score }), k, &found)
+        let mut best = Best::new(k);
+        graph.rows.scan(query, |row, score| best.offer(score, || graph.units[row], &found));
+        best.into_vec()
     }
 }
 
@@ -181,7 +188,9 @@ impl Index for Hnsw {
         let rounded = Query::new(query);
         let mut found = self.nearest_in_graph(query, &rounded, k, wanted);
         found.extend(self.tail.nearest_to(&rounded, k, wanted));
-        best(found.into_iter(), k, &|_| true)
+        found.sort_unstable_by(Scored::best_first);
+        found.truncate(k);
+        found
     }
 
     fn cosines(&self, query: &Vector, units: &[UnitId]) -> Vec<Option<f32>> {

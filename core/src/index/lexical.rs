@@ -133,16 +133,12 @@ impl Lexical {
 
     fn new_term(&mut self, name: Arc<str>) -> Term {
         let listed = Listed { name: Arc::clone(&name), postings: Vec::new() };
-        let term = match self.free.pop() {
-            Some(free) => {
-                self.terms[free as usize] = listed;
-                free
-            }
-            None => {
-                self.terms.push(listed);
-                (self.terms.len() - 1) as Term
-            }
-        };
+        let term = self.free.pop().unwrap_or(self.terms.len() as Term);
+        if term as usize == self.terms.len() {
+            self.terms.push(listed);
+        } else {
+            self.terms[term as usize] = listed;
+        }
         self.term_of.insert(name, term);
         term
     }
@@ -394,6 +390,31 @@ mod tests {
         let [(found, score)] = sample.scores("dog")[..] else { panic!("one unit has a dog") };
         assert_eq!(found, both);
         assert!((score - expected).abs() < 1e-6, "{score} is not {expected}");
+    }
+
+    /// The scores are of bm25s, over stems of another implementation: tests/tools/bm25_reference.py.
+    #[test]
+    fn scores_of_a_real_conversation_are_those_of_another_implementation() {
+        let fixture: serde_json::Value = serde_json::from_str(include_str!("fixtures/bm25.json")).unwrap();
+        let mut sample = Sample::new(2);
+        for (id, turn) in fixture["turns"].as_array().unwrap().iter().enumerate() {
+            let slot =
+                sample.turn(id as u64, turn["session"].as_str().unwrap(), turn["text"].as_str().unwrap());
+            assert_eq!(slot as usize, id);
+        }
+        for query in fixture["queries"].as_array().unwrap() {
+            let scores = sample.lexical.search(&sample.units, query["text"].as_str().unwrap());
+            let expected = query["scores"].as_array().unwrap();
+            assert!(expected.iter().any(|score| score.as_f64().unwrap() > 0.0));
+            for (slot, expected) in expected.iter().enumerate() {
+                let (score, expected) = (scores.of(slot as Slot), expected.as_f64().unwrap() as f32);
+                assert!(
+                    (score - expected).abs() < 1e-4,
+                    "turn {slot} of {}: {score}, not {expected}",
+                    query["text"]
+                );
+            }
+        }
     }
 
     #[test]

@@ -79,16 +79,17 @@ impl Rows {
         &self.codes[row * self.dimensions..][..self.dimensions]
     }
 
-    /// The cosine of every row to the query, in their order.
-    pub(super) fn cosines<'a>(&'a self, query: &'a Query) -> impl Iterator<Item = f32> + 'a {
+    /// Gives the cosine of every row to the query, in their order.
+    pub(super) fn scan(&self, query: &Query, mut give: impl FnMut(usize, f32)) {
+        let mut products = [0_i32; BLOCK];
         // A width of at least one keeps `chunks` from panicking while nothing is in.
         let blocks = self.codes.chunks(BLOCK * self.dimensions.max(1)).zip(self.scales.chunks(BLOCK));
-        blocks.flat_map(|(codes, scales)| {
-            let mut products = [0_i32; BLOCK];
+        for (block, (codes, scales)) in blocks.enumerate() {
             dot_products(&query.codes, codes, &mut products);
-            let cosine = |(product, scale)| query.cosine(product, scale);
-            (0..scales.len()).map(move |row| cosine((products[row], scales[row])))
-        })
+            for (row, (product, scale)) in products.iter().zip(scales).enumerate() {
+                give(block * BLOCK + row, query.cosine(*product, *scale));
+            }
+        }
     }
 
     /// The cosine of one row to the query.
@@ -180,6 +181,15 @@ mod tests {
         vector(&(0..dimensions).map(value).collect::<Vec<_>>())
     }
 
+    fn all(rows: &Rows, query: &Query) -> Vec<f32> {
+        let mut cosines = Vec::new();
+        rows.scan(query, |row, cosine| {
+            assert_eq!(row, cosines.len());
+            cosines.push(cosine);
+        });
+        cosines
+    }
+
     fn dot(a: &Vector, b: &Vector) -> f32 {
         a.as_slice().iter().zip(b.as_slice()).map(|(a, b)| a * b).sum()
     }
@@ -189,19 +199,21 @@ mod tests {
         for dimensions in [1, 2, 7, 384, 1024] {
             let vectors: Vec<Vector> = (0..600).map(|seed| random(seed, dimensions)).collect();
             let mut rows = Rows::new(dimensions);
-            vectors.iter().for_each(|vector| rows.push(vector));
+            for vector in &vectors {
+                rows.push(vector);
+            }
             let query = random(9999, dimensions);
             let rounded = Query::new(&query);
             // Each component is off by at most half a step of 1/127 of the largest, which is at most 1; the query's
             // components add up to at most √dimensions.
             let bound =
                 0.5 / 127.0 * (dimensions as f32).sqrt() * largest(vectors[0].as_slice()).max(0.1) * 2.0;
-            let cosines: Vec<f32> = rows.cosines(&rounded).collect();
+            let cosines = all(&rows, &rounded);
             assert_eq!(cosines.len(), vectors.len());
             for (row, vector) in vectors.iter().enumerate() {
                 let expected = dot(vector, &query);
                 assert!((cosines[row] - expected).abs() <= bound, "{} is not {expected}", cosines[row]);
-                assert_eq!(cosines[row], rows.cosine(&rounded, row));
+                assert_eq!(cosines[row].to_bits(), rows.cosine(&rounded, row).to_bits());
                 let between = rows.cosine_between(row, &rows, 0);
                 assert!((between - dot(vector, &vectors[0])).abs() <= 2.0 * bound);
             }
@@ -224,7 +236,7 @@ mod tests {
         (0..300).for_each(|seed| rows.push(&random(seed, 384)));
         for seed in [0, 255, 256, 299] {
             let query = Query::new(&random(seed, 384));
-            let best = rows.cosines(&query).enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+            let best = all(&rows, &query).into_iter().enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
             assert_eq!(best.0 as u64, seed);
             assert!(best.1 > 0.999);
         }
@@ -238,7 +250,7 @@ mod tests {
         }
         rows.replace(1, &vector(&[1.0, 1.0]));
         rows.swap_remove(0);
-        let cosines: Vec<f32> = rows.cosines(&Query::new(&vector(&[1.0, 0.0]))).collect();
+        let cosines = all(&rows, &Query::new(&vector(&[1.0, 0.0])));
         assert_eq!(rows.len(), 2);
         assert!((cosines[0] + 1.0).abs() < 1e-3 && (cosines[1] - 0.5_f32.sqrt()).abs() < 1e-3, "{cosines:?}");
     }

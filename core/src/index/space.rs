@@ -110,6 +110,11 @@ impl SpaceIndex {
         self.dense.nearest(vector, k, wanted)
     }
 
+    /// As many neighbours as a search by vector gives at its usual cost; see [`Hnsw::cheap_neighbours`].
+    pub(crate) fn cheap_neighbours(&self) -> usize {
+        self.dense.cheap_neighbours()
+    }
+
     /// The cosine of a vector and each of these units; `None` where it has no vector yet.
     pub fn cosines(&self, vector: &Vector, units: &[UnitId]) -> Vec<Option<f32>> {
         self.dense.cosines(vector, units)

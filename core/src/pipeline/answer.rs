@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::complete;
-use super::retrieve::{Hit, Meaning};
+use super::retrieve::{Hit, Meaning, Retrieved};
 use crate::bank::{Bank, BankError};
 use crate::config::{Config, Distil};
 use crate::embed::EmbedError;
@@ -97,26 +97,25 @@ impl From<Option<ModelError>> for AskError {
     }
 }
 
-/// Answers from these hits, best first. Pieces of the answer go to `sink` as they come.
+/// Answers from what was retrieved. Pieces of the answer go to `sink` as they come.
 pub fn answer(
     bank: &dyn Bank,
     model: &dyn LanguageModel,
     config: &Config,
     question: &Question,
-    hits: &[Hit],
-    meaning: Meaning,
+    retrieved: &Retrieved,
     cancel: &Cancel,
     sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> Result<Answer, AskError> {
     let started = Instant::now();
     let distils = config.distil == Distil::Always || model.is_trained_for(Role::Answer);
     let budget = if distils { config.distil_tokens.max(config.answer_tokens) } else { config.answer_tokens };
-    let read = within_budget(bank, model, hits, budget)?;
+    let read = within_budget(bank, model, &retrieved.hits, budget)?;
     let mut answer = Answer {
         text: None,
         used: Vec::new(),
         considered: read.len(),
-        meaning,
+        meaning: retrieved.meaning,
         cut_off: false,
         usage: Usage::default(),
         first_token_ms: 0.0,

@@ -89,14 +89,13 @@ fn absolute(text: &str, words: &[Word<'_>], asked: Option<Timestamp>) -> Option<
             return Some((1, Days { first: Date::new(of, 1, 1).ok()?, last: Date::new(of, 12, 31).ok()? }));
         }
     };
-    let (of, length) = match year(length) {
-        Some(of) => (of, length + 1),
+    let (of, length) = if let Some(of) = year(length) {
+        (of, length + 1)
+    } else {
         // Of the years that are not named, the last one before the question.
-        None => {
-            let today = asked?.civil().date();
-            let is_to_come = (month_of_year, day_of_month.unwrap_or(1)) > (today.month(), today.day());
-            (today.year() - i16::from(is_to_come), length)
-        }
+        let today = asked?.civil().date();
+        let is_to_come = (month_of_year, day_of_month.unwrap_or(1)) > (today.month(), today.day());
+        (today.year() - i16::from(is_to_come), length)
     };
     let days = match day_of_month {
         Some(day) => one_day(of, month_of_year, day)?,

@@ -23,8 +23,9 @@ pub(super) struct Asked {
 impl Asked {
     pub(super) fn read(index: &SpaceIndex, question: &str, at: Option<Timestamp>) -> Self {
         let words: HashSet<String> = words(question).map(|word| word.text.to_lowercase()).collect();
-        let named = |name: &str| name_words(name).any(|word| words.contains(&word));
-        let speakers = index.units().speakers().filter(|(_, name)| named(name)).map(|(speaker, _)| speaker);
+        let is_named = |name: &str| name_words(name).any(|word| words.contains(&word));
+        let speakers =
+            index.units().speakers().filter(|(_, name)| is_named(name)).map(|(speaker, _)| speaker);
         let mut names: HashMap<Slot, f32> = HashMap::new();
         let entities = entities(index.units(), question);
         for entity in &entities {
