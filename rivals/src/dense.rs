@@ -56,7 +56,8 @@ pub(crate) fn side_by_side(bench: &mut Bench, data: &Data, count: usize, folder:
 
     let mut graph = Hnsw::new();
     vectors.iter().zip(0..).for_each(|(vector, at)| assert!(graph.insert(unit(at), vector)));
-    let snapshot = graph.snapshot();
+    let mark = graph.mark();
+    let snapshot = graph.snapshot(mark);
     // A reader goes on while the graph is built, as in the engine.
     let mut alone = times(&queries, &|query| drop(graph.nearest(query, K, &|_| true)));
     let (building, started) = (AtomicBool::new(true), Instant::now());

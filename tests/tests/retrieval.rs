@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used)] // in a test a panic is the verdict
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use keepsake_core::bank::MemoryBank;
@@ -259,4 +259,30 @@ fn a_search_says_whether_meaning_counted() {
     let words_only =
         Engine::with_bank(Arc::new(MemoryBank::new()), Setup::new(|| Timestamp::from_seconds(0)));
     assert_eq!(meaning(&words_only), Meaning::WordsOnly);
+}
+
+/// Far more units than candidates are looked at: what a filter lets through is found, however few and however bad.
+#[test]
+fn a_filter_that_few_pass_finds_all_of_them() {
+    let engine = open(&Arc::new(MemoryBank::new()), true);
+    let time: Timestamp = "2024-03-02T10:00".parse().unwrap();
+    for number in 0..3000 {
+        let (speaker, text) = match number {
+            7 | 1500 | 2999 => {
+                ("Ana", "Somebody has mentioned a kite once, in passing, at the end of a long evening.")
+            }
+            _ => ("Tom", "Kite, kite, kite!"),
+        };
+        let turn = NewTurn::new(speaker, text, time).unwrap().in_session(&(number / 5).to_string()).unwrap();
+        engine.append(turn).unwrap();
+    }
+    let filter = Filter { speaker: Some("Ana".to_owned()), ..Filter::default() };
+    let search = Search { filter, ..Search::best("kite", 10) };
+    let find = || {
+        let found = engine.find(&SpaceId::default(), &search).unwrap().found;
+        found.into_iter().map(|found| found.hit.unit.turn().unwrap().0).collect::<BTreeSet<u64>>()
+    };
+    assert_eq!(find(), BTreeSet::from([8, 1501, 3000]), "by words");
+    engine.process(&Budget::default(), &Cancel::new(), &mut |_| ()).unwrap();
+    assert_eq!(find(), BTreeSet::from([8, 1501, 3000]), "by words and vectors");
 }

@@ -567,7 +567,8 @@ impl Inner {
                 break;
             }
             let stale = write(&index).stale_graph();
-            if let Some(snapshot) = stale {
+            if let Some(mark) = stale {
+                let snapshot = index.read().unwrap_or_else(PoisonError::into_inner).snapshot(mark);
                 let graph = snapshot.build();
                 write(&index).adopt_graph(graph);
             }

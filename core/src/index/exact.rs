@@ -44,6 +44,17 @@ impl Exact {
         &self.rows
     }
 
+    /// Takes in the vector that others have of a unit, if any.
+    pub(super) fn take_over(&mut self, others: &Self, unit: UnitId) {
+        let Some(row) = others.row_of.get(&unit) else { return };
+        if self.units.is_empty() {
+            self.rows = Rows::new(others.dimensions());
+        }
+        self.row_of.insert(unit, self.units.len() as u32);
+        self.units.push(unit);
+        self.rows.push_row(&others.rows, *row as usize);
+    }
+
     /// [`Index::nearest`] for a query that is rounded already.
     pub(super) fn nearest_to(&self, query: &Query, k: usize, wanted: &dyn Fn(UnitId) -> bool) -> Vec<Scored> {
         let mut best = Best::new(k);

@@ -15,7 +15,7 @@ mod space;
 mod units;
 
 pub use self::exact::Exact;
-pub use self::hnsw::{Graph, Hnsw, Snapshot};
+pub use self::hnsw::{Graph, Hnsw, Mark, Snapshot};
 pub use self::lexical::terms;
 pub(crate) use self::lexical::{Scores, is_stop_word};
 pub use self::space::SpaceIndex;

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use super::lexical::{Lexical, Scores};
 use super::units::{Slot, Units};
-use super::{Graph, Hnsw, Index, Scored, Snapshot};
+use super::{Graph, Hnsw, Index, Mark, Scored, Snapshot};
 use crate::config::Config;
 use crate::embed::Vector;
 use crate::types::{Memory, MemoryState, Turn, UnitId};
@@ -120,9 +120,14 @@ impl SpaceIndex {
         self.dense.cosines(vector, units)
     }
 
-    /// What a new graph is to be made of, where one would pay; see [`Hnsw::snapshot`].
-    pub fn stale_graph(&mut self) -> Option<Snapshot> {
-        self.dense.needs_rebuild().then(|| self.dense.snapshot())
+    /// Begins the making of a new graph, where one would pay; see [`Hnsw::mark`].
+    pub fn stale_graph(&mut self) -> Option<Mark> {
+        self.dense.needs_rebuild().then(|| self.dense.mark())
+    }
+
+    /// What it is to be made of; see [`Hnsw::snapshot`].
+    pub fn snapshot(&self, mark: Mark) -> Snapshot {
+        self.dense.snapshot(mark)
     }
 
     /// Puts a new graph in place.
