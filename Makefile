@@ -101,7 +101,7 @@ bench-retrieval: setup ## Measure recall of evidence, and speed beside other eng
 	models=$$(dirname "$$($(KEEPSAKE) models path minilm-l6-v2)"); \
 	  $(RIVALS)/release/keepsake-rivals target/bench/retrieval-speed.json "$$models" $(wildcard ../shared/data/msc); \
 	  python3 -m venv $(RIVALS)/venv && $(RIVALS)/venv/bin/pip install -q numpy faiss-cpu sqlite-vec pysqlite3-binary onnxruntime==1.32.0 tokenizers && \
-	  $(RIVALS)/venv/bin/python rivals/others.py target/bench "$$models" | tee target/bench/retrieval-python.json
+	  $(RIVALS)/venv/bin/python rivals/others.py target/bench "$$models" $(RIVALS)/release/keepsake-rivals | tee target/bench/retrieval-python.json
 
 torture: tools ## Kill, damage and erase ROUNDS times; JSON in target/bench/torture.json
 	@mkdir -p target/bench

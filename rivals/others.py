@@ -1,12 +1,13 @@
 """Dense search and embedding by others from Python, on the vectors and sentences that keepsake-rivals wrote.
 
-Usage: others.py FOLDER [MODELS_FOLDER]. Prints JSON. Needs numpy, faiss-cpu, sqlite-vec, pysqlite3-binary; for embedding onnxruntime
+Usage: others.py FOLDER [MODELS_FOLDER KEEPSAKE_RIVALS]. Prints JSON. Needs numpy, faiss-cpu, sqlite-vec, pysqlite3-binary; for embedding onnxruntime
 and tokenizers.
 """
 
 import glob
 import json
 import statistics
+import subprocess
 import sys
 import time
 
@@ -61,8 +62,8 @@ def sqlite_vec_row(vectors, queries, truth):
     return measured("sqlite-vec, f32", lambda q: [r[0] for r in db.execute(sql, (q.tobytes(),))], queries, truth)
 
 
-def embedding(folder, models):
-    """Sentences a second by onnxruntime, best of five, with the same two threads."""
+def embedding(folder, models, program):
+    """Sentences a second by onnxruntime and by keepsake-rivals in turn, five times, with the same two threads."""
     import onnxruntime
     from tokenizers import Tokenizer
 
@@ -83,16 +84,24 @@ def embedding(folder, models):
         mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdims=True)
         return mean / np.linalg.norm(mean, axis=1, keepdims=True)
 
-    def rate(size):
-        best = 0.0
-        for _ in range(6):
-            started = time.perf_counter()
-            for start in range(0, len(sentences), size):
-                embed(sentences[start : start + size])
-            best = max(best, len(sentences) / (time.perf_counter() - started))
-        return best
+    def own(size):
+        started = time.perf_counter()
+        for start in range(0, len(sentences), size):
+            embed(sentences[start : start + size])
+        return len(sentences) / (time.perf_counter() - started)
 
-    return {"threads": 2, "sentences_per_second": {"one at a time": rate(1), "16 at a time": rate(16)}}
+    def ours(size):
+        command = [program, "embed", f"{folder}/sentences.json", models, str(size)]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    def in_turn(size):
+        own(size)
+        rounds = [(ours(size), own(size)) for _ in range(5)]
+        names = ("keepsake", "onnxruntime from Python")
+        rates = {name: statistics.median(column) for name, column in zip(names, zip(*rounds))}
+        return {**rates, "ratio": statistics.median(a / b for a, b in rounds)}
+
+    return {"threads": 2, "sentences_per_second": {"one at a time": in_turn(1), "16 at a time": in_turn(16)}}
 
 
 def main():
@@ -105,7 +114,7 @@ def main():
         contenders = [*faiss_rows(vectors, queries, truth), sqlite_vec_row(vectors, queries, truth)]
         report["sizes"].append({"units": count, "k": K, "contenders": contenders})
     if len(sys.argv) > 2:
-        report["embedding"] = embedding(folder, sys.argv[2])
+        report["embedding"] = embedding(folder, sys.argv[2], sys.argv[3])
     print(json.dumps(report, indent=2))
 
 

@@ -41,6 +41,9 @@ fn main() {
     if args.next_if(|arg| arg == "memory").is_some() {
         return memory::measure(args);
     }
+    if args.next_if(|arg| arg == "embed").is_some() {
+        return embedding::measure(args);
+    }
     let out = PathBuf::from(args.next().expect("usage: keepsake-rivals OUT.json [MODELS_FOLDER [TEXTS]]"));
     let folder = out.parent().expect("OUT.json lies in a folder").to_owned();
     let (models, texts) = (args.next().map(PathBuf::from), args.next().map(PathBuf::from));
@@ -54,7 +57,7 @@ fn main() {
         .measurement_time(Duration::from_secs(2));
     let mut bench = Bench { criterion, home };
     let data = data::Data::load(models.as_deref(), texts.as_deref(), &folder);
-    let mut report = json!({
+    let report = json!({
         "machine": data::machine(),
         "vectors": data.source(),
         "sizes": [dense::side_by_side(&mut bench, &data, 10_000, &folder), dense::side_by_side(&mut bench, &data, 100_000, &folder)],
@@ -62,9 +65,7 @@ fn main() {
         "million": dense::million(&mut bench, &data),
         "hybrid": [hybrid::measure(&mut bench, &data, 10_000), hybrid::measure(&mut bench, &data, 100_000)],
     });
-    if let Some(models) = &models {
-        report["embedding"] = embedding::measure(&data, models, &folder);
-    }
+    embedding::write_sentences(&data, &folder);
     std::fs::write(&out, format!("{report:#}\n")).expect("the report can be written");
     println!("{report:#}");
 }
