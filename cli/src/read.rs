@@ -75,11 +75,18 @@ fn looked_for(args: &Search) -> keepsake_core::Search {
 
 /// What a score is made of, part by part, and the raw scores behind the first two.
 fn explained(found: &Found) -> String {
-    let Parts { lexical, dense, speaker, time, entity, length, question, linked } = found.hit.parts;
+    let Parts { lexical, dense, speaker, time, dated, entity, length, question, linked } = found.hit.parts;
     let raw = |name: &str, raw: Option<f32>| raw.map_or(String::new(), |raw| format!(" ({name} {raw:.2})"));
-    let named =
-        [("speaker", speaker), ("time", time), ("names", entity), ("length", length), ("asks", question)];
-    let named = named.into_iter().chain([("its memory", linked)]).filter(|(_, part)| *part != 0.0);
+    let named = [
+        ("speaker", speaker),
+        ("time", time),
+        ("says when", dated),
+        ("names", entity),
+        ("length", length),
+        ("asks", question),
+        ("its memory", linked),
+    ];
+    let named = named.into_iter().filter(|(_, part)| *part != 0.0);
     let rest: String = named.map(|(name, part)| format!(", {name} {part:+.2}")).collect();
     let (bm25, cosine) = (raw("BM25", found.hit.lexical), raw("cosine", found.hit.dense));
     format!("      words {lexical:.2}{bm25}, meaning {dense:.2}{cosine}{rest}")

@@ -176,6 +176,7 @@ pub(crate) struct PartsShape {
     pub(crate) dense: f32,
     pub(crate) speaker: f32,
     pub(crate) time: f32,
+    pub(crate) dated: f32,
     pub(crate) entity: f32,
     pub(crate) length: f32,
     pub(crate) question: f32,
@@ -184,8 +185,8 @@ pub(crate) struct PartsShape {
 
 impl From<Parts> for PartsShape {
     fn from(parts: Parts) -> Self {
-        let Parts { lexical, dense, speaker, time, entity, length, question, linked } = parts;
-        Self { lexical, dense, speaker, time, entity, length, question, linked }
+        let Parts { lexical, dense, speaker, time, dated, entity, length, question, linked } = parts;
+        Self { lexical, dense, speaker, time, dated, entity, length, question, linked }
     }
 }
 

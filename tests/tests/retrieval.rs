@@ -132,6 +132,7 @@ fn check(engine: &Engine) {
                     + parts.dense
                     + parts.speaker
                     + parts.time
+                    + parts.dated
                     + parts.entity
                     + parts.length
                     + parts.question
@@ -194,7 +195,7 @@ fn first(engine: &Engine, search: &Search) -> TurnId {
 /// Two turns that differ in one thing only: the ranking prefers the one that has it. By words only, since the scale of
 /// cosines is stretched over so few candidates.
 #[test]
-fn speakers_days_names_and_statements_rank_higher() {
+fn what_tells_evidence_from_the_rest_ranks_higher() {
     let at = "2024-03-02T10:00";
     for (question, worse, better) in [
         (
@@ -213,6 +214,16 @@ fn speakers_days_names_and_statements_rank_higher() {
             ("Ana", at, "I planted a rose, Clara!"),
         ),
         ("Who planted a rose?", ("Ana", at, "I planted a rose?"), ("Ana", at, "I planted a rose!")),
+        (
+            "When did you plant a rose?",
+            ("Ana", at, "I planted a rose, Clara dear."),
+            ("Ana", at, "I planted a rose yesterday."),
+        ),
+        (
+            "Who can swim in the lake?",
+            ("Ana", at, "I swayed in the lake."),
+            ("Ana", at, "I swam in the lake."),
+        ),
     ] {
         // No neighbours of each other.
         let between = ("Ana", at, "Nothing of note.");

@@ -16,7 +16,7 @@ import snowballstemmer
 ROOT = pathlib.Path(__file__).parents[2]
 K1, B, REACH = 1.2, 0.75, 2
 
-source = (ROOT / "core/src/index/lexical.rs").read_text()
+source = (ROOT / "core/src/index/terms.rs").read_text()
 stop = set(re.findall(r'"(\w+)"', source[source.index("const STOP_WORDS") :].split("];")[0]))
 stem = snowballstemmer.stemmer("english").stemWord
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use keepsake_core::bank::MemoryBank;
-use keepsake_core::config::{Config, Ranking, Take};
+use keepsake_core::config::{Around, Config, Ranking, Take};
 use keepsake_core::embed::OnnxEmbedder;
 use keepsake_core::types::{Cancel, NewTurn, SpaceId, Timestamp};
 use keepsake_core::{Budget, Engine, Filter, Kind, Search, Setup};
@@ -140,7 +140,7 @@ pub(crate) fn run(args: &[OsString], global: &Global, around: &Surroundings) -> 
         let files = found::embedding_model(around.models.as_deref())?;
         Some(Arc::new(OnnxEmbedder::open(&files, args.threads as usize)?))
     };
-    let bench = Searching { embedder, ranking: ranking(args.mode, args.plain) };
+    let bench = Searching { embedder, config: config(args.mode, args.plain) };
     let mut left_out = LeftOut::default();
     let mut ranked = Vec::new();
     let gold = args.gold.as_deref().map(locomo::gold).transpose()?;
@@ -178,11 +178,13 @@ pub(crate) fn run(args: &[OsString], global: &Global, around: &Surroundings) -> 
     Ok(())
 }
 
-fn ranking(mode: Mode, plain: bool) -> Ranking {
+fn config(mode: Mode, plain: bool) -> Config {
     let bare = Ranking {
+        forms: false,
         neighbour: 0.0,
         speaker: 0.0,
         time: 0.0,
+        dated: 0.0,
         entity: 0.0,
         length: 0.0,
         question: 0.0,
@@ -190,11 +192,13 @@ fn ranking(mode: Mode, plain: bool) -> Ranking {
         nameless: false,
         ..Ranking::default()
     };
-    match (mode, plain) {
+    let ranking = match (mode, plain) {
         (Mode::Dense, _) => Ranking { lexical: 0.0, ..bare },
         (_, true) => bare,
-        (_, false) => Ranking::default(),
-    }
+        (_, false) => return Config::default(),
+    };
+    let around = Around { before: vec![1.0; 2], after: vec![1.0; 2] };
+    Config { ranking, around, ..Config::default() }
 }
 
 /// The items of a file: a list, or one alone.
@@ -227,14 +231,13 @@ fn write(file: &Path, text: &str) -> Result<(), Failure> {
 /// How every conversation is searched.
 struct Searching {
     embedder: Option<Arc<OnnxEmbedder>>,
-    ranking: Ranking,
+    config: Config,
 }
 
 impl Searching {
     /// A conversation, ready to be searched.
     fn over(&self, turns: Vec<NewTurn>) -> Result<Engine, Failure> {
-        let config = Config { ranking: self.ranking, ..Config::default() };
-        let mut setup = Setup::new(open::now).with_config(config);
+        let mut setup = Setup::new(open::now).with_config(self.config.clone());
         if let Some(embedder) = &self.embedder {
             setup = setup.with_embedder(embedder.clone());
         }

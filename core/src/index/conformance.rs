@@ -4,6 +4,7 @@
 //!
 //! Rooms it touches: types, embed (for [`Vector`]).
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -11,6 +12,7 @@ use proptest::prelude::*;
 use super::lexical::Lexical;
 use super::units::samples;
 use super::{Exact, Hnsw, Index, Scored, Units, terms};
+use crate::config::Around;
 use crate::embed::Vector;
 use crate::types::{MemoryId, TurnId, UnitId};
 
@@ -268,9 +270,11 @@ proptest! {
         texts in prop::collection::vec(("[ab]", "(dog|kite|red|sea|maria|7| |running|the){0,12}"), 1..20),
         gone in prop::collection::vec(0_usize..20, 0..10),
         query in "(dog |kite |red |maria |runs ){0,4}",
-        reach in 0_usize..3,
+        before in prop::collection::vec(prop::sample::select(vec![0.0_f32, 0.25, 0.5, 1.0]), 0..4),
+        after in prop::collection::vec(prop::sample::select(vec![0.0_f32, 0.25, 0.5, 1.0]), 0..4),
     ) {
-        let (mut units, mut lexical) = (Units::default(), Lexical::new(reach));
+        let weights = Around { before: before.clone(), after: after.clone() };
+        let (mut units, mut lexical) = (Units::default(), Lexical::new(&weights));
         let mut memories = BTreeMap::new();
         for (number, (_, text)) in texts.iter().enumerate() {
             let slot = units.put_memory(&samples::memory(number as u64, text));
@@ -291,17 +295,23 @@ proptest! {
             placed.push((slot, session.as_str(), turns.len()));
             turns.push(text);
         }
-        // What counts as each unit's text: its own, and those up to `reach` before and after in its session.
-        let around = |session: &str, at: usize| {
+        // What counts as each unit's text: its own, and those before and after in its session by their weights.
+        let around = |session: &str, at: usize| -> Document {
             let turns = &sessions[session];
-            turns[at.saturating_sub(reach)..(at + reach + 1).min(turns.len())].join(" ")
+            let weight = |other: usize| match other.cmp(&at) {
+                Ordering::Less => before.get(at - other - 1),
+                Ordering::Equal => Some(&1.0),
+                Ordering::Greater => after.get(other - at - 1),
+            };
+            let weighted = turns.iter().enumerate().filter_map(|(other, text)| Some((*weight(other)?, terms(text))));
+            weighted.filter(|(weight, _)| *weight > 0.0).collect()
         };
-        let mut documents: BTreeMap<u32, String> =
+        let mut documents: BTreeMap<u32, Document> =
             placed.into_iter().map(|(slot, session, at)| (slot, around(session, at))).collect();
         for (number, text) in memories {
-            documents.insert(units.slot(memory(number as u64)).unwrap(), text);
+            documents.insert(units.slot(memory(number as u64)).unwrap(), vec![(1.0, terms(&text))]);
         }
-        let found: BTreeMap<u32, f32> = lexical.search(&units, &query).found().collect();
+        let found: BTreeMap<u32, f32> = lexical.search(&units, &query, false).found().collect();
         let expected = bm25_by_the_book(&documents, &query);
         prop_assert_eq!(found.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
         for (slot, score) in found {
@@ -311,22 +321,26 @@ proptest! {
     }
 }
 
+/// The terms of the texts that count for a unit, with the weight of each text.
+type Document = Vec<(f32, Vec<String>)>;
+
 /// Every unit against every term of the query, each count taken afresh from the texts.
-fn bm25_by_the_book(texts: &BTreeMap<u32, String>, query: &str) -> BTreeMap<u32, f64> {
-    let documents: BTreeMap<u32, Vec<String>> =
-        texts.iter().map(|(slot, text)| (*slot, terms(text))).collect();
+fn bm25_by_the_book(documents: &BTreeMap<u32, Document>, query: &str) -> BTreeMap<u32, f64> {
+    let total = |document: &Document, of: &dyn Fn(&[String]) -> usize| -> f64 {
+        document.iter().map(|(weight, terms)| f64::from(*weight) * of(terms) as f64).sum()
+    };
     let n = documents.len() as f64;
-    let mean = documents.values().map(Vec::len).sum::<usize>() as f64 / n;
+    let length = |document: &Document| total(document, &<[String]>::len);
+    let mean = documents.values().map(length).sum::<f64>() / n;
     let mut scores = BTreeMap::new();
-    for (unit, words) in &documents {
-        for term in terms(query) {
-            let tf = words.iter().filter(|word| **word == term).count() as f64;
-            let df = documents.values().filter(|words| words.contains(&term)).count() as f64;
-            if tf > 0.0 {
-                let idf = (1.0 + (n - df + 0.5) / (df + 0.5)).ln();
-                let length = words.len() as f64 / mean;
-                *scores.entry(*unit).or_insert(0.0) += idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length));
-            }
+    for term in terms(query) {
+        let tf =
+            |document: &Document| total(document, &|terms| terms.iter().filter(|one| **one == term).count());
+        let df = documents.values().filter(|document| tf(document) > 0.0).count() as f64;
+        for (unit, document) in documents.iter().filter(|(_, document)| tf(document) > 0.0) {
+            let (idf, tf) = ((1.0 + (n - df + 0.5) / (df + 0.5)).ln(), tf(document));
+            *scores.entry(*unit).or_insert(0.0) +=
+                idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length(document) / mean));
         }
     }
     scores

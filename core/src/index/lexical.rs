@@ -1,28 +1,24 @@
 //! Search by word: BM25 over an inverted index that grows and shrinks unit by unit.
 //!
-//! A turn's words count together with those of its neighbours in the session, because a reply often holds the
-//! words and its question the sense. Postings hold each text once: the words around are added up at query time,
-//! which costs some time and saves four fifths of the memory.
+//! A turn's words count together with those of its neighbours in the session, weighted by [`Around`], because a reply
+//! often holds the words and its question the sense. Postings hold each text once: the words around are added up at
+//! query time, which costs some time and saves four fifths of the memory. So are the forms of a word.
 //!
-//! It deliberately keeps no text, only stemmed terms and counts, and of a removed unit not even those. Terms are
-//! made for English; other languages are matched word for word, and those written without spaces character by
-//! character.
+//! It deliberately keeps no text, only stemmed terms and counts, and of a removed unit not even those.
 //!
-//! Rooms it touches: types, index (for [`Units`]).
+//! Rooms it touches: types, config (for [`Around`]), index (for [`Units`] and terms).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use rust_stemmers::{Algorithm, Stemmer};
-
+use super::terms::{forms, terms};
 use super::units::{Slot, Units};
+use crate::config::Around;
 
 /// How soon further occurrences of a term stop counting. Evidence: the anchors of field.md.
 const K1: f64 = 1.2;
 /// How much long texts are held back. Evidence: the anchors of field.md.
 const B: f64 = 0.75;
-/// Most characters of a term: what follows is a key, a link or noise. A guess.
-const MAX_TERM_CHARS: usize = 64;
 
 /// An inverted index over the units of one space.
 pub(crate) struct Lexical {
@@ -36,8 +32,34 @@ pub(crate) struct Lexical {
     units: usize,
     /// Sum of all `Indexed::around`.
     total: u64,
-    /// Turns before and after a turn whose words count with it.
-    reach: usize,
+    around: Kernel,
+}
+
+/// [`Around`] in whole numbers, so that sums do not depend on their order.
+struct Kernel {
+    reach: isize,
+    /// From the furthest turn before to the furthest after.
+    weights: Vec<u32>,
+}
+
+impl Kernel {
+    /// What a unit's own words count.
+    const ONE: u32 = 64;
+
+    fn new(around: &Around) -> Self {
+        let reach = around.reach() as isize;
+        let whole = |offset| (around.weight(offset) * Self::ONE as f32).round() as u32;
+        Self { reach, weights: (-reach..=reach).map(whole).collect() }
+    }
+
+    fn reach(&self) -> usize {
+        self.reach as usize
+    }
+
+    /// What the words of the turn at an offset count; it lies within reach.
+    fn weight(&self, offset: isize) -> u32 {
+        self.weights[(self.reach + offset) as usize]
+    }
 }
 
 type Term = u32;
@@ -59,7 +81,7 @@ struct Posting {
 struct Indexed {
     /// In terms, with repetition.
     length: u32,
-    /// The same with its neighbours.
+    /// The same with its neighbours, in parts of [`Kernel::ONE`].
     around: u32,
     /// Each distinct term: the way back to its postings.
     terms: Box<[Term]>,
@@ -81,8 +103,8 @@ impl Scores {
 }
 
 impl Lexical {
-    /// An empty index. The words of `reach` turns before and after a turn count with it.
-    pub(crate) fn new(reach: usize) -> Self {
+    /// An empty index.
+    pub(crate) fn new(around: &Around) -> Self {
         Self {
             term_of: HashMap::new(),
             terms: Vec::new(),
@@ -90,7 +112,7 @@ impl Lexical {
             texts: Vec::new(),
             units: 0,
             total: 0,
-            reach,
+            around: Kernel::new(around),
         }
     }
 
@@ -99,15 +121,17 @@ impl Lexical {
         if !self.remove(slot) && self.texts.len() <= slot as usize {
             self.texts.resize_with(slot as usize + 1, || None);
         }
-        let counts = counted(text);
+        let counts = counted(terms(text));
         let length = counts.values().fold(0_u32, |sum, count| sum.saturating_add(*count));
         let terms = counts.into_iter().map(|(term, count)| self.post(&term, Posting { slot, count }));
         let terms = terms.collect();
         self.texts[slot as usize] = Some(Indexed { length, around: 0, terms });
         self.units += 1;
-        for (_, near) in units.around(slot, self.reach) {
-            let lengths = units.around(near, self.reach).filter_map(|(_, slot)| self.text(slot));
-            let around = lengths.fold(0_u32, |sum, text| sum.saturating_add(text.length));
+        for (_, near) in units.around(slot, self.around.reach()) {
+            let lengths = units.around(near, self.around.reach()).filter_map(|(offset, slot)| {
+                Some(self.text(slot)?.length.saturating_mul(self.around.weight(offset)))
+            });
+            let around = lengths.fold(0_u32, u32::saturating_add);
             if let Some(Some(text)) = self.texts.get_mut(near as usize) {
                 self.total += u64::from(around);
                 self.total -= u64::from(std::mem::replace(&mut text.around, around));
@@ -166,26 +190,34 @@ impl Lexical {
     /// How well each unit fits the words of `query`, by BM25 (Robertson and Zaragoza 2009, equation 3.15, with an idf
     /// that is never negative): the sum over the query's terms, each as often as it occurs, of
     /// `ln(1 + (N − df + ½) / (df + ½)) · tf · (k1 + 1) / (tf + k1 · (1 − b + b · length / mean length))`,
-    /// where a text is the unit's with those around it.
-    pub(crate) fn search(&self, units: &Units, query: &str) -> Scores {
+    /// where a text is the unit's with those around it, weighted, and all forms of a word are one term if `any_form`.
+    pub(crate) fn search(&self, units: &Units, query: &str, any_form: bool) -> Scores {
         let mut scores = vec![0.0_f32; self.texts.len()];
         let mut counts = vec![0_u32; self.texts.len()];
         let mut with_term: Vec<Slot> = Vec::new();
         let mean = self.total as f64 / self.units.max(1) as f64;
-        // In order of term: a sum of floats depends on its order, and results must not vary between runs.
-        for (term, times) in counted(query) {
-            for posting in self.postings(&term) {
-                for (_, near) in units.around(posting.slot, self.reach) {
+        let first_form = |term: String| match forms(&term) {
+            Some(forms) if any_form => forms[0].clone(),
+            _ => term,
+        };
+        let words = counted(terms(query).into_iter().map(first_form));
+        // In order of word: a sum of floats depends on its order, and results must not vary between runs.
+        for (word, times) in words {
+            let alone = std::slice::from_ref(&word);
+            let terms = if any_form { forms(&word).unwrap_or(alone) } else { alone };
+            for posting in terms.iter().flat_map(|term| self.postings(term)) {
+                for (offset, near) in units.around(posting.slot, self.around.reach()) {
+                    let weight = self.around.weight(-offset);
                     let count = &mut counts[near as usize];
-                    if *count == 0 {
+                    if *count == 0 && weight > 0 {
                         with_term.push(near);
                     }
-                    *count = count.saturating_add(posting.count);
+                    *count = count.saturating_add(posting.count.saturating_mul(weight));
                 }
             }
             let weight = f64::from(times) * self.idf(with_term.len());
             for slot in with_term.drain(..) {
-                let count = f64::from(std::mem::take(&mut counts[slot as usize]));
+                let count = f64::from(std::mem::take(&mut counts[slot as usize])) / f64::from(Kernel::ONE);
                 let length = self.text(slot).map_or(0.0, |text| f64::from(text.around));
                 let saturated = count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length / mean));
                 scores[slot as usize] += (weight * saturated) as f32;
@@ -209,118 +241,20 @@ impl Lexical {
     }
 }
 
-/// The terms of a text and how often each occurs, in order of term.
-fn counted(text: &str) -> BTreeMap<String, u32> {
+/// How often each term occurs, in order of term.
+fn counted(terms: impl IntoIterator<Item = String>) -> BTreeMap<String, u32> {
     let mut counts = BTreeMap::new();
-    for term in terms(text) {
+    for term in terms {
         let count: &mut u32 = counts.entry(term).or_default();
         *count = count.saturating_add(1);
     }
     counts
 }
 
-/// Whether a lower-cased word says nothing of what a text is about.
-pub(crate) fn is_stop_word(word: &str) -> bool {
-    STOP_WORDS.binary_search(&word).is_ok()
-}
-
-/// The terms of a text, in its order: lower-cased words without stop words, stemmed where they are English.
-pub fn terms(text: &str) -> Vec<String> {
-    let stemmer = Stemmer::create(Algorithm::English);
-    let mut terms = Vec::new();
-    let mut word = Word::default();
-    for letter in text.chars().flat_map(char::to_lowercase).filter(|letter| !is_mark(*letter)) {
-        if stands_alone(letter) {
-            terms.extend(word.finish(&stemmer));
-            terms.push(letter.to_string());
-        } else if letter.is_alphanumeric() {
-            word.push(letter);
-        } else {
-            terms.extend(word.finish(&stemmer));
-        }
-    }
-    terms.extend(word.finish(&stemmer));
-    terms
-}
-
-/// The word that is being read.
-#[derive(Default)]
-struct Word {
-    letters: String,
-    count: usize,
-}
-
-impl Word {
-    fn push(&mut self, letter: char) {
-        if self.count < MAX_TERM_CHARS {
-            self.letters.push(letter);
-            self.count += 1;
-        }
-    }
-
-    /// The term it makes, if any, and an empty word in its place.
-    fn finish(&mut self, stemmer: &Stemmer) -> Option<String> {
-        let Self { letters, .. } = std::mem::take(self);
-        if letters.is_empty() || is_stop_word(&letters) {
-            return None;
-        }
-        // The stemmer counts bytes as letters, which holds only for ASCII.
-        Some(if letters.is_ascii() { stemmer.stem(&letters).into_owned() } else { letters })
-    }
-}
-
-/// Accents and viramas written as characters of their own, and invisible joiners: they are dropped, so that
-/// they do not cut a word in two.
-fn is_mark(letter: char) -> bool {
-    matches!(
-        letter,
-        '\u{300}'
-            ..='\u{36f}'
-                | '\u{200c}'
-                | '\u{200d}'
-                | '\u{94d}'
-                | '\u{9cd}'
-                | '\u{a4d}'
-                | '\u{acd}'
-                | '\u{b4d}'
-                | '\u{bcd}'
-                | '\u{c4d}'
-                | '\u{ccd}'
-                | '\u{d4d}'
-    )
-}
-
-/// Letters of scripts written without spaces: Thai, Lao, Burmese, Khmer, kana, Han, and Hangul, whose words
-/// carry their particles with them. Each is a term; BM25 over single characters is coarse but finds.
-fn stands_alone(letter: char) -> bool {
-    letter.is_alphabetic()
-        && matches!(letter,
-            '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
-            | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}'
-            | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
-}
-
-/// Words that say nothing about what a text is about, question words among them (worth 5 points of lexical
-/// recall@10 on LoCoMo, field.md), and what an apostrophe leaves of short forms. Sorted.
-#[rustfmt::skip] // one word a line would be two pages
-const STOP_WORDS: &[&str] = &[
-    "a", "about", "above", "after", "again", "against", "all", "also", "am", "an", "and", "any", "are",
-    "aren", "as", "at", "be", "because", "been", "before", "being", "below", "between", "both", "but", "by",
-    "can", "could", "couldn", "d", "did", "didn", "do", "does", "doesn", "doing", "don", "down", "during",
-    "each", "few", "for", "from", "further", "had", "has", "hasn", "have", "haven", "having", "he", "her",
-    "here", "hers", "herself", "him", "himself", "his", "how", "i", "if", "in", "into", "is", "isn", "it",
-    "its", "itself", "just", "ll", "m", "me", "more", "most", "my", "myself", "no", "nor", "not", "now",
-    "of", "off", "on", "once", "only", "or", "other", "our", "ours", "ourselves", "out", "over", "own",
-    "re", "s", "same", "she", "should", "so", "some", "such", "t", "than", "that", "the", "their", "theirs",
-    "them", "themselves", "then", "there", "these", "they", "this", "those", "through", "to", "too",
-    "under", "until", "up", "us", "ve", "very", "was", "wasn", "we", "were", "weren", "what", "when",
-    "where", "which", "while", "who", "whom", "whose", "why", "will", "with", "would", "you", "your",
-    "yours", "yourself", "yourselves",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::terms::MAX_TERM_CHARS;
     use crate::index::units::samples::{memory, turn};
     use crate::types::UnitId;
 
@@ -331,8 +265,14 @@ mod tests {
     }
 
     impl Sample {
-        fn new(reach: usize) -> Self {
-            Self { units: Units::default(), lexical: Lexical::new(reach) }
+        /// Words of two turns before and after count in full.
+        fn new() -> Self {
+            Self::weighted([1.0; 2], [1.0; 2])
+        }
+
+        fn weighted(before: [f32; 2], after: [f32; 2]) -> Self {
+            let around = Around { before: before.into(), after: after.into() };
+            Self { units: Units::default(), lexical: Lexical::new(&around) }
         }
 
         fn memory(&mut self, id: u64, text: &str) -> Slot {
@@ -353,35 +293,13 @@ mod tests {
         }
 
         fn scores(&self, query: &str) -> Vec<(Slot, f32)> {
-            self.lexical.search(&self.units, query).found().collect()
+            self.lexical.search(&self.units, query, false).found().collect()
         }
     }
 
     #[test]
-    fn terms_are_lower_cased_stemmed_words_without_stop_words() {
-        assert_eq!(terms("What is the name of Maria's DOGS?"), ["name", "maria", "dog"]);
-        assert_eq!(terms("She was running; they don’t run."), ["run", "run"]);
-        assert_eq!(terms("room 12b, 3.5 km"), ["room", "12b", "3", "5", "km"]);
-        assert_eq!(terms("who, when & where?!"), [""; 0]);
-    }
-
-    #[test]
-    fn other_scripts_are_searchable() {
-        assert_eq!(terms("Ёлка в ПАРКЕ"), ["ёлка", "в", "парке"]);
-        assert_eq!(terms("東京タワー2024年"), ["東", "京", "タ", "ワ", "ー", "2024", "年"]);
-        // An accent of its own does not cut the word.
-        assert_eq!(terms("cafe\u{301}s"), terms("cafes"));
-        assert_eq!(terms("🦀\u{0} क्षमा"), ["कषमा"]);
-    }
-
-    #[test]
-    fn stop_words_are_sorted_as_the_search_for_them_needs() {
-        assert!(STOP_WORDS.is_sorted());
-    }
-
-    #[test]
     fn scores_are_those_of_the_formula() {
-        let mut sample = Sample::new(2);
+        let mut sample = Sample::new();
         let both = sample.memory(1, "dog dog kite");
         sample.memory(2, "kite");
         // N = 2, df = 1: idf = ln(1 + 1.5/1.5) = ln 2. Mean length 2, length 3, tf 2:
@@ -396,14 +314,14 @@ mod tests {
     #[test]
     fn scores_of_a_real_conversation_are_those_of_another_implementation() {
         let fixture: serde_json::Value = serde_json::from_str(include_str!("fixtures/bm25.json")).unwrap();
-        let mut sample = Sample::new(2);
+        let mut sample = Sample::new();
         for (id, turn) in fixture["turns"].as_array().unwrap().iter().enumerate() {
             let slot =
                 sample.turn(id as u64, turn["session"].as_str().unwrap(), turn["text"].as_str().unwrap());
             assert_eq!(slot as usize, id);
         }
         for query in fixture["queries"].as_array().unwrap() {
-            let scores = sample.lexical.search(&sample.units, query["text"].as_str().unwrap());
+            let scores = sample.lexical.search(&sample.units, query["text"].as_str().unwrap(), false);
             let expected = query["scores"].as_array().unwrap();
             assert!(expected.iter().any(|score| score.as_f64().unwrap() > 0.0));
             for (slot, expected) in expected.iter().enumerate() {
@@ -419,7 +337,7 @@ mod tests {
 
     #[test]
     fn a_turn_is_found_by_the_words_around_it_in_its_session() {
-        let mut sample = Sample::new(2);
+        let mut sample = Sample::new();
         let slots: Vec<Slot> =
             (0..6).map(|id| sample.turn(id, "a", if id == 1 { "dog" } else { "kite" })).collect();
         let apart = sample.turn(6, "b", "kite");
@@ -431,8 +349,45 @@ mod tests {
     }
 
     #[test]
+    fn words_around_count_as_they_are_weighted() {
+        let mut sample = Sample::weighted([1.0, 0.5], [0.75, 0.0]);
+        for id in 0..6 {
+            sample.turn(id, "a", if id == 2 { "dog" } else { "kite" });
+        }
+        // Lengths with those around: 1.75, 2.75, 3.25, 3.25, 3.25, 2.5; their mean is 16.75 / 6.
+        // The dog is in turn 1 (it stands after), 2, 3 (before) and 4 (two before): N = 6, df = 4.
+        let score = |tf: f32, length: f32| {
+            let idf = (1.0_f32 + 2.5 / 4.5).ln();
+            idf * tf * 2.2 / (tf + 1.2 * (0.25 + 0.75 * length / (16.75 / 6.0)))
+        };
+        let expected =
+            [(1, score(0.75, 2.75)), (2, score(1.0, 3.25)), (3, score(1.0, 3.25)), (4, score(0.5, 3.25))];
+        let found = sample.scores("dog");
+        assert_eq!(found.len(), expected.len());
+        for ((slot, score), (turn, expected)) in found.into_iter().zip(expected) {
+            assert_eq!(slot, turn);
+            assert!((score - expected).abs() < 1e-6, "turn {turn}: {score}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn forms_of_a_word_are_one_term() {
+        let mut sample = Sample::new();
+        for (id, text) in ["went home", "go", "kite"].into_iter().enumerate() {
+            sample.memory(id as u64, text);
+        }
+        let search = |query, any_form| sample.lexical.search(&sample.units, query, any_form).found().count();
+        assert_eq!((search("gone", true), search("gone", false), search("go", false)), (2, 0, 1));
+        // N = 3, df = 2: the word is as rare as all its forms together, and named in two forms it is named twice.
+        let score = |query| sample.lexical.search(&sample.units, query, true).of(1);
+        let expected = (1.0_f32 + 1.5 / 2.5).ln() * 2.2 / (1.0 + 1.2 * (0.25 + 0.75 / (4.0 / 3.0)));
+        assert!((score("go") - expected).abs() < 1e-6);
+        assert!((score("went gone") - 2.0 * expected).abs() < 1e-6);
+    }
+
+    #[test]
     fn a_removed_unit_leaves_no_trace() {
-        let mut sample = Sample::new(2);
+        let mut sample = Sample::new();
         sample.turn(1, "a", "Maria adopted a dog");
         sample.memory(1, "Maria's secret is xyzzy");
         assert!(sample.forget(1));
@@ -442,7 +397,7 @@ mod tests {
         assert_eq!(kept, ["adopt", "dog", "maria"]);
         let listed: Vec<&str> = sample.lexical.terms.iter().map(|listed| listed.name.as_ref()).collect();
         assert!(!listed.contains(&"xyzzi") && !listed.contains(&"xyzzy"), "{listed:?}");
-        assert_eq!((sample.lexical.units, sample.lexical.total), (1, 3));
+        assert_eq!((sample.lexical.units, sample.lexical.total), (1, 3 * u64::from(Kernel::ONE)));
         assert_eq!(sample.scores("maria").len(), 1);
         // Its place and its terms' places are given again.
         let terms = sample.lexical.terms.len();
@@ -453,7 +408,7 @@ mod tests {
 
     #[test]
     fn a_new_text_replaces_the_old_one() {
-        let mut sample = Sample::new(2);
+        let mut sample = Sample::new();
         sample.memory(1, "a dog");
         sample.memory(1, "a cat");
         assert!(sample.scores("dog").is_empty());
@@ -468,7 +423,7 @@ mod tests {
 
     #[test]
     fn a_megabyte_is_read_once_whatever_it_holds() {
-        let mut sample = Sample::new(2);
+        let mut sample = Sample::new();
         let texts =
             ["a".repeat(1 << 20), "ab ".repeat(1 << 18), "年".repeat(1 << 18), "\u{301}".repeat(1 << 19)];
         for (number, text) in texts.iter().enumerate() {

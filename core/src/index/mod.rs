@@ -12,13 +12,15 @@ mod hnsw;
 mod lexical;
 mod rows;
 mod space;
+mod terms;
 mod units;
 
 pub use self::exact::Exact;
 pub use self::hnsw::{Graph, Hnsw, Mark, Snapshot};
-pub use self::lexical::terms;
-pub(crate) use self::lexical::{Scores, is_stop_word};
+pub(crate) use self::lexical::Scores;
 pub use self::space::SpaceIndex;
+pub(crate) use self::terms::is_stop_word;
+pub use self::terms::terms;
 pub(crate) use self::units::{About, Slot, Speaker, Units};
 
 use crate::embed::Vector;

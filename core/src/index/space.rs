@@ -29,7 +29,7 @@ impl SpaceIndex {
         Self {
             units: Units::default(),
             dense: Hnsw::new(),
-            lexical: Lexical::new(config.neighbours),
+            lexical: Lexical::new(&config.around),
             unembedded: BTreeSet::new(),
         }
     }
@@ -95,9 +95,9 @@ impl SpaceIndex {
         &self.units
     }
 
-    /// How well each unit fits the words of a text.
-    pub(crate) fn by_words(&self, text: &str) -> Scores {
-        self.lexical.search(&self.units, text)
+    /// How well each unit fits the words of a text, in any form if `any_form`.
+    pub(crate) fn by_words(&self, text: &str, any_form: bool) -> Scores {
+        self.lexical.search(&self.units, text, any_form)
     }
 
     /// The units that have a term themselves; see [`super::terms`].

@@ -3,11 +3,12 @@
 //! A unit keeps its place (a slot) for as long as it is in; places of units that left are given again. Turns of
 //! a session stand in a chain, in the order they came. Texts are not kept.
 //!
-//! Rooms it touches: types.
+//! Rooms it touches: types, when.
 
 use std::collections::HashMap;
 
 use crate::types::{Memory, Timestamp, Turn, TurnId, UnitId};
+use crate::when;
 
 /// A place in the table.
 pub(crate) type Slot = u32;
@@ -27,6 +28,8 @@ pub(crate) struct About {
     pub(crate) bytes: u32,
     /// Whether it ends as a question.
     pub(crate) asks: bool,
+    /// Whether it says when something was or will be.
+    pub(crate) dated: bool,
     /// The turns a memory was taken from.
     pub(crate) sources: Box<[TurnId]>,
 }
@@ -62,6 +65,7 @@ impl Units {
             time: turn.time,
             bytes: bytes(&turn.text) + turn.image.as_deref().map_or(0, bytes),
             asks: asks(&turn.text),
+            dated: dated(&turn.text, turn.time),
             sources: Box::default(),
         };
         let slot = self.put(about);
@@ -80,6 +84,7 @@ impl Units {
             time: memory.valid_from,
             bytes: bytes(&memory.text),
             asks: asks(&memory.text),
+            dated: dated(&memory.text, memory.valid_from),
             sources: memory.sources.as_slice().into(),
         };
         self.put(about)
@@ -138,17 +143,21 @@ impl Units {
             .filter_map(|(slot, linked)| Some((slot as Slot, &linked.as_ref()?.about)))
     }
 
-    /// A unit and up to `reach` turns of its session on either side, with their distance to it.
-    pub(crate) fn around(&self, slot: Slot, reach: usize) -> impl Iterator<Item = (usize, Slot)> {
-        let step = move |next: fn(&Linked) -> Slot| {
+    /// A unit and up to `reach` turns of its session on either side, with their offsets: those before it at −1, −2 and so
+    /// on.
+    pub(crate) fn around(&self, slot: Slot, reach: usize) -> impl Iterator<Item = (isize, Slot)> {
+        let step = move |sign: isize, next: fn(&Linked) -> Slot| {
             let follow = move |at: &Slot| self.slots.get(*at as usize)?.as_ref().map(next);
             std::iter::successors(Some(slot), follow)
-                .enumerate()
+                .zip(0_isize..)
                 .skip(1)
                 .take(reach)
-                .take_while(|(_, slot)| *slot != NONE)
+                .take_while(|(slot, _)| *slot != NONE)
+                .map(move |(slot, distance)| (sign * distance, slot))
         };
-        std::iter::once((0, slot)).chain(step(|linked| linked.before)).chain(step(|linked| linked.after))
+        std::iter::once((0, slot))
+            .chain(step(-1, |linked| linked.before))
+            .chain(step(1, |linked| linked.after))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -170,6 +179,10 @@ fn bytes(text: &str) -> u32 {
 
 fn asks(text: &str) -> bool {
     text.trim_end().ends_with(['?', '？', '؟'])
+}
+
+fn dated(text: &str, at: Timestamp) -> bool {
+    !when::spans(text, Some(at)).is_empty()
 }
 
 #[cfg(test)]
@@ -225,11 +238,8 @@ mod tests {
                 units.add_turn(&turn(2 * id, "a", "word"))
             })
             .collect();
-        let mut near: Vec<(usize, Slot)> = units.around(a[3], 2).collect();
-        near.sort_unstable();
-        let mut expected = vec![(0, a[3]), (1, a[2]), (1, a[4]), (2, a[1]), (2, a[5])];
-        expected.sort_unstable();
-        assert_eq!(near, expected);
+        let near: Vec<(isize, Slot)> = units.around(a[3], 2).collect();
+        assert_eq!(near, [(0, a[3]), (-1, a[2]), (-2, a[1]), (1, a[4]), (2, a[5])]);
         assert_eq!(units.around(a[0], 2).collect::<Vec<_>>(), [(0, a[0]), (1, a[1]), (2, a[2])]);
         let memory = units.slot(UnitId::Memory(MemoryId(1))).unwrap();
         assert_eq!(units.around(memory, 2).collect::<Vec<_>>(), [(0, memory)]);
@@ -240,7 +250,7 @@ mod tests {
         let mut units = Units::default();
         let first = units.put_memory(&memory(1, "a"));
         assert_eq!(units.put_memory(&memory(1, "is it b?")), first);
-        assert!(units.about(first).unwrap().asks);
+        assert!(units.about(first).unwrap().asks && !units.about(first).unwrap().dated);
         assert_eq!(units.remove_memory(UnitId::Memory(MemoryId(1))), Some(first));
         assert_eq!(units.remove_memory(UnitId::Memory(MemoryId(1))), None);
         assert!(units.about(first).is_none() && units.len() == 0);

@@ -49,6 +49,7 @@ pub struct Parts {
     pub dense: f32,
     pub speaker: f32,
     pub time: f32,
+    pub dated: f32,
     pub entity: f32,
     pub length: f32,
     pub question: f32,
@@ -57,8 +58,8 @@ pub struct Parts {
 
 impl Parts {
     fn sum(self) -> f32 {
-        let Self { lexical, dense, speaker, time, entity, length, question, linked } = self;
-        lexical + dense + speaker + time + entity + length + question + linked
+        let Self { lexical, dense, speaker, time, dated, entity, length, question, linked } = self;
+        lexical + dense + speaker + time + dated + entity + length + question + linked
     }
 }
 
@@ -114,7 +115,7 @@ fn ranked(
     wanted: &dyn Fn(&About) -> bool,
 ) -> Vec<(Slot, Hit)> {
     let (units, ranking) = (index.units(), &config.ranking);
-    let words = index.by_words(query.text);
+    let words = index.by_words(query.text, ranking.forms);
     let candidates = candidates(index, query.vector, &words, wanted);
     let cosines = Cosines::new(index, config, query.vector, &candidates);
     let asked = Asked::read(index, query.text, query.asked);
@@ -199,7 +200,13 @@ struct Cosines {
 impl Cosines {
     fn new(index: &SpaceIndex, config: &Config, vector: Option<&Vector>, candidates: &[Slot]) -> Self {
         let units = index.units();
-        let near = |slot: Slot| units.around(slot, config.neighbours);
+        let near = |slot: Slot| {
+            let weighted = units.around(slot, config.around.reach()).map(|(offset, near)| {
+                let part = if offset == 0 { 1.0 } else { config.ranking.neighbour };
+                (part * config.around.weight(offset), near)
+            });
+            weighted.filter(|(weight, _)| *weight > 0.0)
+        };
         let looked_at: BTreeSet<Slot> =
             candidates.iter().flat_map(|slot| near(*slot)).map(|(_, slot)| slot).collect();
         let ids: Vec<(Slot, UnitId)> =
@@ -211,9 +218,8 @@ impl Cosines {
         let mean = |slot: Slot| {
             own.get(&slot)?;
             let (mut sum, mut weights) = (0.0, 0.0);
-            for (distance, near) in near(slot) {
+            for (weight, near) in near(slot) {
                 if let Some(cosine) = own.get(&near) {
-                    let weight = if distance == 0 { 1.0 } else { config.ranking.neighbour / distance as f32 };
                     sum += weight * cosine;
                     weights += weight;
                 }
@@ -245,6 +251,7 @@ fn boosts(ranking: &Ranking, asked: &Asked, slot: Slot, about: &About) -> Parts 
     Parts {
         speaker: when(asked.names_speaker(about.speaker), ranking.speaker),
         time: when(asked.speaks_of(about.time), ranking.time),
+        dated: when(asked.asks_when() && about.dated, ranking.dated),
         entity: ranking.entity * asked.names_in(slot),
         length: ranking.length * (about.bytes as f32).ln_1p(),
         question: when(about.asks, -ranking.question),

@@ -18,6 +18,7 @@ pub(super) struct Asked {
     /// By unit, the part of the question's names it has, 0 to 1.
     names: HashMap<Slot, f32>,
     days: Vec<Days>,
+    when: bool,
 }
 
 impl Asked {
@@ -33,7 +34,17 @@ impl Asked {
                 *names.entry(slot).or_default() += 1.0 / entities.len() as f32;
             }
         }
-        Self { speakers: speakers.collect(), names, days: when::spans(question, at) }
+        Self {
+            speakers: speakers.collect(),
+            names,
+            days: when::spans(question, at),
+            when: asks_when(question),
+        }
+    }
+
+    /// Whether the answer is a time.
+    pub(super) fn asks_when(&self) -> bool {
+        self.when
     }
 
     pub(super) fn names_speaker(&self, speaker: Speaker) -> bool {
@@ -50,6 +61,20 @@ impl Asked {
         self.days.iter().any(|days| days.include(time, TOLD_WITHIN))
     }
 }
+
+/// Whether a question asks for a time: "When …", "Since when …", "How long …", "In which year …".
+fn asks_when(question: &str) -> bool {
+    let words: Vec<String> = words(question).map(|word| word.text.to_lowercase()).collect();
+    let in_pairs = words.windows(2).any(|pair| match [pair[0].as_str(), pair[1].as_str()] {
+        ["how", "long"] => true,
+        ["what" | "which", unit] => UNITS_OF_TIME.contains(&unit),
+        _ => false,
+    });
+    // Further back "when" says under what circumstances.
+    in_pairs || words.iter().take(2).any(|word| word == "when")
+}
+
+const UNITS_OF_TIME: [&str; 8] = ["time", "date", "day", "weekday", "week", "weekend", "month", "year"];
 
 /// The question without the names of those who speak in this space; `None` where it names nobody, or nothing else.
 pub(crate) fn without_speakers(index: &SpaceIndex, question: &str) -> Option<String> {
@@ -140,6 +165,18 @@ mod tests {
         let index = index(&["Will", "May", "I"]);
         assert_eq!(without_speakers(&index, "Will I see you in May?"), None);
         assert!(Asked::read(&index, "Will I see you in May?", None).speakers.is_empty());
+    }
+
+    #[test]
+    fn a_question_asks_for_a_time() {
+        for question in
+            ["When did we meet?", "And when was that?", "for how long?", "In which year was it?", "What day?"]
+        {
+            assert!(asks_when(question), "{question}");
+        }
+        for question in ["", "What did she say when we met?", "How did it take long?", "Which dog?"] {
+            assert!(!asks_when(question), "{question}");
+        }
     }
 
     #[test]
