@@ -72,7 +72,7 @@ impl Default for Config {
 }
 
 /// What the turns before and after a turn in its session count for it, the nearest first, against 1 for its own: their
-/// words by this, their vectors by this times [`Ranking::neighbour`]. Beyond what is listed they count nothing.
+/// words by this in 64ths, their vectors by this times [`Ranking::neighbour`]. Beyond what is listed they count nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Around {
     /// Those before it. Default 1 and 0.5: a turn often answers the one before.
@@ -80,7 +80,7 @@ pub struct Around {
     /// Those after it. Default 0.75 and 0.5.
     ///
     /// Evidence: two turns on either side, all in full, are worth 9 points of recall@10 on LoCoMo for words alone
-    /// (field.md); these weights WORTH more for the default ranking, and as much on FriendsQA.
+    /// (field.md); with these weights the default ranking finds 2.5 more, and as much at 60.
     pub after: Vec<f32>,
 }
 
@@ -123,37 +123,39 @@ pub enum Take {
 ///
 /// The evidence is recall on the two conversations of LoCoMo that were tuned on (conversation 26 and 30, 231
 /// questions, turns as units; `make bench-retrieval`): mean fraction of the evidence among the first 10 and the first
-/// 60, in points, against the same without the setting. All of them together are worth 3.8 and 1.9 over
-/// the plain sum. They were set near the best of the mean over a grid, not at the best: docs/retrieval.md.
+/// 60, in points, against the same without the setting. All of them together are worth 5.7 and 1.9 over
+/// the plain sum. How they were kept from fitting these two only: docs/retrieval.md.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ranking {
     /// Weight of words against vectors, 0 to 1. Default 0.5: the plain sum; 0.4 and 0.6 are within a point of it.
     pub lexical: f32,
-    /// Whether a word of the question is also found in its irregular forms ("go", "went"). Default true: WORTH.
+    /// Whether a word of the question is also found in its irregular forms ("go", "went"). Default true: worth
+    /// 0.3 and nothing, and as much at 60 on FriendsQA.
     pub forms: bool,
-    /// How much a neighbour's cosine counts: this times [`Config::around`]. Default 0.25: WORTH.
+    /// How much a neighbour's cosine counts: this times [`Config::around`]. Default 0.25: worth 1.1 and 0.2.
     pub neighbour: f32,
-    /// For what was said by somebody whom the question names. Default 0.1: worth 2.0 and 0.8.
+    /// For what was said by somebody whom the question names. Default 0.125: worth 2.1 and 0.7.
     pub speaker: f32,
     /// For what was said in the days that the question speaks of, or in the week after. Default 0.1, a guess: the ten
     /// questions that name a date find their evidence without it, and none says "last week".
     pub time: f32,
-    /// For what says when something was, where the question asks for that. Default 0.15: WORTH.
+    /// For what says when something was, where the question asks for that. Default 0.15: worth 0.5
+    /// and 0.2.
     pub dated: f32,
     /// For a unit with all the names (words with a capital letter) that the question has beside the speakers'.
     /// Default 0.1: worth 0.1 and nothing.
     pub entity: f32,
     /// For each e-fold of a unit's length in bytes: what says more is more often evidence.
-    /// Default 0.025: worth 0.3 and 0.2, and 1.2 at 10 on FriendsQA.
+    /// Default 0.035: worth 0.2 and 0.2, and 1.5 and 1.2 on FriendsQA.
     pub length: f32,
-    /// Taken from what ends as a question: evidence is more often the reply. Default 0.075: worth 1.7 and 0.3.
+    /// Taken from what ends as a question: evidence is more often the reply. Default 0.075: worth 2.3 and nothing.
     pub question: f32,
     /// For the turns a memory came from: this part of what the memory has for words and vectors. Default 0.2: with
     /// LoCoMo's own observations as memories worth 0.9 at 60, and 7 of all the evidence of multi-hop questions.
     pub linked: f32,
     /// Whether the question is embedded a second time without the speakers' names, and the mean of both is searched
     /// for: with them, what is nearest is whatever has the name in it.
-    /// Default true: worth 1.2 and 0.8.
+    /// Default true: worth 2.3 and 1.1.
     pub nameless: bool,
 }
 
