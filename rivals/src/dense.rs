@@ -34,30 +34,8 @@ pub(crate) fn side_by_side(bench: &mut Bench, data: &Data, count: usize, folder:
     data::write(&folder.join(format!("vectors-{count}.f32")), &vectors);
     data::write(&folder.join("queries.f32"), &queries);
     let truth = exact(&vectors, &queries);
-    let (add_us, mut rows) = scan_and_graph(bench, &vectors, &queries, &truth);
-    rows.push(usearch(bench, &vectors, &queries, &truth, ScalarKind::F32, "usearch, f32"));
-    rows.push(usearch(bench, &vectors, &queries, &truth, ScalarKind::I8, "usearch, i8"));
-    rows.push(hnsw_rs(bench, &vectors, &queries, &truth));
-    json!({"units": count, "k": K, "add_us": add_us, "contenders": rows})
-}
+    let mut rows = Vec::new();
 
-/// Our own two on `count` vectors: where the graph begins to be used, with nobody beside.
-pub(crate) fn own(bench: &mut Bench, data: &Data, count: usize) -> Value {
-    eprintln!("Dense, {count} vectors ...");
-    let (vectors, queries) = (data.vectors(count), data.queries());
-    let truth = exact(&vectors, &queries);
-    let (_, rows) = scan_and_graph(bench, &vectors, &queries, &truth);
-    json!({"units": count, "k": K, "contenders": rows})
-}
-
-/// Microseconds to add a vector to the scan, and what scan and graph measure.
-fn scan_and_graph(
-    bench: &mut Bench,
-    vectors: &[Vector],
-    queries: &[Vector],
-    truth: &[HashSet<usize>],
-) -> (f64, Vec<Value>) {
-    let (count, mut rows) = (vectors.len(), Vec::new());
     let mut scan = Exact::new();
     vectors.iter().zip(0..).for_each(|(vector, at)| assert!(scan.insert(unit(at), vector)));
     let find = |index: &dyn Index, query: &Vector| {
@@ -67,7 +45,7 @@ fn scan_and_graph(
             .map(|found| found.unit.turn().expect("all are turns").0 as usize)
             .collect()
     };
-    let scan_row = measured(bench, &format!("scan {count}"), queries, truth, &|query| find(&scan, query));
+    let scan_row = measured(bench, &format!("scan {count}"), &queries, &truth, &|query| find(&scan, query));
     rows.push(with(scan_row, json!({"who": "keepsake, scan"})));
 
     let mut at = count;
@@ -81,7 +59,7 @@ fn scan_and_graph(
     let mark = graph.mark();
     let snapshot = graph.snapshot(mark);
     // A reader goes on while the graph is built, as in the engine.
-    let mut alone = times(queries, &|query| drop(graph.nearest(query, K, &|_| true)));
+    let mut alone = times(&queries, &|query| drop(graph.nearest(query, K, &|_| true)));
     let (building, started) = (AtomicBool::new(true), Instant::now());
     let (built, mut beside) = std::thread::scope(|scope| {
         let build = scope.spawn(|| {
@@ -91,19 +69,24 @@ fn scan_and_graph(
         });
         let mut beside = Vec::new();
         while building.load(Ordering::Relaxed) {
-            beside.extend(times(queries, &|query| drop(graph.nearest(query, K, &|_| true))));
+            beside.extend(times(&queries, &|query| drop(graph.nearest(query, K, &|_| true))));
         }
         (build.join().expect("the graph is built"), beside)
     });
     let build_s = started.elapsed().as_secs_f64();
     assert!(graph.adopt(built));
-    let row = measured(bench, &format!("graph {count}"), queries, truth, &|query| find(&graph, query));
+    let row = measured(bench, &format!("graph {count}"), &queries, &truth, &|query| find(&graph, query));
     let about = json!({
         "who": "keepsake, graph", "build_s": build_s,
         "reader_p50_us_before_and_while_building": [median(&mut alone), median(&mut beside)],
     });
     rows.push(with(row, about));
-    (add_us, rows)
+    drop(graph);
+
+    rows.push(usearch(bench, &vectors, &queries, &truth, ScalarKind::F32, "usearch, f32"));
+    rows.push(usearch(bench, &vectors, &queries, &truth, ScalarKind::I8, "usearch, i8"));
+    rows.push(hnsw_rs(bench, &vectors, &queries, &truth));
+    json!({"units": count, "k": K, "add_us": add_us, "contenders": rows})
 }
 
 /// Our scan on a million vectors.

@@ -61,7 +61,6 @@ fn main() {
         "machine": data::machine(),
         "vectors": data.source(),
         "sizes": [dense::side_by_side(&mut bench, &data, 10_000, &folder), dense::side_by_side(&mut bench, &data, 100_000, &folder)],
-        "graph_from": dense::own(&mut bench, &data, 200_000),
         "bytes_per_unit": memory::of_all(),
         "million": dense::million(&mut bench, &data),
         "hybrid": [hybrid::measure(&mut bench, &data, 10_000), hybrid::measure(&mut bench, &data, 100_000)],
