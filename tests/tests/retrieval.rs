@@ -272,6 +272,54 @@ fn a_search_says_whether_meaning_counted() {
     assert_eq!(meaning(&words_only), Meaning::WordsOnly);
 }
 
+/// Cosines are scaled to all candidates: one among few, however bad, would have the best there is.
+#[test]
+fn turns_without_a_vector_yet_do_not_lose_to_those_with_one() {
+    let at = "2024-03-02T10:00";
+    let engine = engine_with(&[("Zoe", at, "The weather is nice today, is it not so, my dear.")], true);
+    let said = ["I bought a red kite at the harbour.", "It flies well.", "It broke.", "I mended it."];
+    let append = |text: &str| {
+        engine
+            .append(NewTurn::new("Ana", text, at.parse().unwrap()).unwrap().in_session("kites").unwrap())
+            .unwrap()
+    };
+    let kite = append(said[0]).id;
+    let search = Search::best("Where was the red kite bought?", 5);
+    // Half of the units have a vector, then a fifth.
+    for (text, meaning) in [(None, Meaning::CountedButFor(1)), (Some(&said[1..]), Meaning::WordsOnly)] {
+        for text in text.into_iter().flatten() {
+            append(text);
+        }
+        assert_eq!(first(&engine, &search), kite);
+        assert_eq!(engine.find(&SpaceId::default(), &search).unwrap().meaning, meaning);
+    }
+}
+
+/// Far more units than candidates are looked at: as many are found as are asked for, of whom they are asked for.
+#[test]
+fn any_number_is_found_and_of_each_speaker() {
+    let engine = open(&Arc::new(MemoryBank::new()), false);
+    let time: Timestamp = "2024-03-02T10:00".parse().unwrap();
+    for number in 0..3000 {
+        let (speaker, text) = match number % 300 {
+            7 => ("Ana", "Somebody has mentioned a kite once, in passing, at the end of a long evening."),
+            _ => ("Tom", "Kite, kite, kite!"),
+        };
+        let turn = NewTurn::new(speaker, text, time).unwrap().in_session(&(number / 5).to_string()).unwrap();
+        engine.append(turn).unwrap();
+    }
+    let found = |take| {
+        let search = Search { take, ..Search::best("kite", 0) };
+        let found = engine.find(&SpaceId::default(), &search).unwrap().found;
+        let of_ana = found.iter().filter(|found| found.speaker == "Ana").count();
+        (found.len(), of_ana)
+    };
+    assert_eq!(found(Take::Best(1200)).0, 1200);
+    assert_eq!(found(Take::Best(5000)), (3000, 10));
+    assert_eq!(found(Take::PerSpeaker(30)), (40, 10));
+    assert!(found(Take::Tokens(60_000)).0 > 2000);
+}
+
 /// Far more units than candidates are looked at: what a filter lets through is found, however few and however bad.
 #[test]
 fn a_filter_that_few_pass_finds_all_of_them() {

@@ -1,6 +1,6 @@
 //! LoCoMo's questions and their evidence, with the defects of its evidence lists mended.
 //!
-//! Rooms it touches: exit, readers, bench.
+//! Rooms it touches: exit, output, readers, bench.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Failure, Judged, LeftOut, Ranked, Searching, fault, references};
+use crate::output;
 use crate::readers::{json_fault, locomo};
 
 /// The category whose questions ask for what was never said.
@@ -71,6 +72,9 @@ pub(super) fn ranked(
     let Some(last) = turns.iter().map(|turn| turn.time).max() else { return Ok(Vec::new()) };
     let reference = |id: &str| format!("{name}/{id}");
     let said: HashSet<&str> = turns.iter().filter_map(|turn| turn.reference.as_deref()).collect();
+    if gold.is_some_and(|gold| !gold.keys().any(|(conversation, _)| *conversation == name)) {
+        output::note(&format!("--gold has nothing of {name}: the file's own evidence counts"));
+    }
     let mut ranked = Vec::new();
     for (number, asked) in sample.qa.iter().enumerate() {
         if asked.category == ADVERSARIAL {

@@ -54,9 +54,9 @@ pub(super) fn ranked(
     let asked =
         time(&item.question_date).ok_or_else(|| wrong("its date is not like 2023/04/10 (Mon) 17:50"))?;
     let (mut turns, mut gold_rounds) = (Vec::new(), Vec::new());
-    for ((messages, date), id) in
-        item.haystack_sessions.iter().zip(&item.haystack_dates).zip(&item.haystack_session_ids)
-    {
+    let haystack = item.haystack_sessions.iter().zip(&item.haystack_dates).zip(&item.haystack_session_ids);
+    // Some histories have a session twice, with other dates: their places tell them apart.
+    for (place, ((messages, date), id)) in haystack.enumerate() {
         let at = time(date).ok_or_else(|| wrong("a session's date is not like 2023/04/10 (Mon) 17:50"))?;
         let mut round = 0;
         for (number, message) in messages.iter().enumerate() {
@@ -66,7 +66,7 @@ pub(super) fn ranked(
             }
             let of = format!("{id}/{round}");
             turns.push(
-                turn(message, id, &format!("{of}/{number}"), at)
+                turn(message, &format!("{place}/{id}"), &format!("{place}/{of}/{number}"), at)
                     .map_err(|error| wrong(&error.to_string()))?,
             );
             if message.has_answer && !gold_rounds.contains(&of) {
@@ -87,12 +87,13 @@ pub(super) fn ranked(
     Ok(Some(Ranked { judged: judged(&gold, 2), round }))
 }
 
-/// The sessions or rounds that references are of, each at the place of its best turn: their last `parts` parts are
-/// cut off.
+/// The sessions or rounds that references are of, each at the place of its best turn: the session's place and their last
+/// `parts` parts are cut off.
 fn grouped(references: &[String], parts: usize) -> Vec<String> {
     let mut groups: Vec<String> = Vec::new();
     for reference in references {
-        let group = (0..parts).fold(reference.as_str(), |of, _| of.rsplit_once('/').map_or(of, |(of, _)| of));
+        let reference = reference.split_once('/').map_or(reference.as_str(), |(_, of)| of);
+        let group = (0..parts).fold(reference, |of, _| of.rsplit_once('/').map_or(of, |(of, _)| of));
         if !groups.iter().any(|known| known == group) {
             groups.push(group.to_owned());
         }
@@ -117,7 +118,7 @@ mod tests {
 
     #[test]
     fn sessions_and_rounds_stand_where_their_best_turn_does() {
-        let found = ["a/1/0", "b/2/3", "a/2/2", "b/2/4", "a/1/1"].map(str::to_owned);
+        let found = ["0/a/1/0", "1/b/2/3", "0/a/2/2", "1/b/2/4", "2/a/1/1"].map(str::to_owned);
         assert_eq!(grouped(&found, 1), ["a/1", "b/2", "a/2"]);
         assert_eq!(grouped(&found, 2), ["a", "b"]);
     }

@@ -134,7 +134,11 @@ pub(crate) fn run(args: &[OsString], global: &Global, around: &Surroundings) -> 
             "--plot writes SVG: give a file that ends in .svg",
         ));
     }
-    let embedder = if args.mode == Mode::Lexical || global.no_embedder {
+    if args.mode != Mode::Lexical && global.no_embedder {
+        let why = "without an embedder only words can be measured: give --mode lexical";
+        return Err(Failure::new(crate::exit::Exit::Usage, why));
+    }
+    let embedder = if args.mode == Mode::Lexical {
         None
     } else {
         let files = found::embedding_model(around.models.as_deref())?;

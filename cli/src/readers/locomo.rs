@@ -103,8 +103,16 @@ fn read_session(
         .and_then(session_time)
         .ok_or_else(|| LocomoError::Date { sample: sample.to_owned(), key: key.clone() })?;
     let session = format!("{sample}/{number}");
+    // A turn without words or a caption says nothing.
+    let says = |turn: &LocomoTurn| {
+        [Some(&turn.text), turn.blip_caption.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|text| !text.trim().is_empty())
+    };
     turns
         .into_iter()
+        .filter(says)
         .map(|turn| {
             if !ids.insert((sample.to_owned(), turn.dia_id.clone())) {
                 return Err(LocomoError::Twice { sample: sample.to_owned(), dia_id: turn.dia_id });
@@ -151,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn turns_come_in_the_order_of_session_numbers_and_empty_sessions_are_passed_over() {
+    fn turns_come_in_the_order_of_session_numbers_and_what_is_empty_is_passed_over() {
         let file = json!([{
             "sample_id": "s",
             "qa": [{"question": "?", "answer": 2022}],
             "conversation": {
                 "speaker_a": "Ana",
-                "session_10": [turn("D10:1", "ten")],
+                "session_10": [turn("D10:1", "ten"), turn("D10:2", " ")],
                 "session_10_date_time": "12:00 am on 1 January, 2024",
                 "session_2": [turn("D2:1", "two"), {"speaker": "Ana", "dia_id": "D2:2", "blip_caption": "a cat"}],
                 "session_2_date_time": "1:56 pm on 8 May, 2023",
@@ -203,7 +211,8 @@ mod tests {
         let date = "1:00 pm on 1 May, 2023";
         let dated = |turns: Value| json!({"conversation": {"session_1": turns, "session_1_date_time": date}});
         assert!(says(dated(json!([{"speaker": "Ana", "text": "x"}]))).contains("dia_id"));
-        assert!(says(dated(json!([turn("D1:9", " ")]))).contains("D1:9"));
+        let nobody = json!([{"speaker": " ", "dia_id": "D1:9", "text": "x"}]);
+        assert!(says(dated(nobody)).contains("D1:9"));
         assert!(
             says(dated(json!([turn("D1:1", "x"), turn("D1:1", "y")]))).contains("f-1 has two turns D1:1")
         );

@@ -293,7 +293,7 @@ fn load_session(environment: &Environment, model: &[u8], threads: usize) -> ort:
     let arena_off = ort::ep::CPU::default().with_arena_allocator(false).build();
     Session::builder(environment)?
         .with_intra_threads(threads.max(1))?
-        // Threads that wait by spinning are a fifth faster, but would spin on after a run and cost a phone its battery:
+        // Threads that wait by spinning are a quarter faster, but would spin on after a run and cost a phone its battery:
         // they stop with it.
         .with_intra_op_spinning(true)?
         .with_config_entry("session.force_spinning_stop", "1")?

@@ -92,7 +92,8 @@ impl Setup {
 pub struct Budget {
     /// Most turns; `None`: all.
     pub turns: Option<usize>,
-    /// Most time; a turn that is cut short by it still waits.
+    /// Most time; a turn that is cut short by it still waits. The graph of a large space, which takes minutes and cannot
+    /// be stopped, is only made without a limit.
     pub time: Option<Duration>,
 }
 
@@ -227,7 +228,11 @@ impl Engine {
         let turn = turn.checked()?;
         let inner = &*self.0;
         let _writer = lock(&inner.writer);
-        let appended = inner.bank.append(&turn, (inner.setup.clock)())?;
+        let appended = inner.bank.append(&turn, (inner.setup.clock)()).inspect_err(|error| {
+            if !matches!(error, BankError::ReferenceTaken { .. }) {
+                inner.drop_index(&turn.space);
+            }
+        })?;
         if appended.new
             && let Some(index) = inner.built(&turn.space)
             && let Some(turn) = inner.bank.turn(appended.id)?
@@ -258,7 +263,9 @@ impl Engine {
             _ => None,
         };
         inner.embed_rest(&stop)?;
-        inner.rebuild_graphs(&stop)?;
+        if budget.time.is_none() {
+            inner.rebuild_graphs(&stop)?;
+        }
         loop {
             if let Some(ended) = ended(&stop) {
                 progress.ended = ended;
@@ -495,7 +502,7 @@ impl Inner {
     fn retrieve(&self, space: &SpaceId, search: &Search) -> Result<Retrieved, SearchError> {
         let (index, config) = (self.index(space)?, &self.setup.config);
         let read = || index.read().unwrap_or_else(PoisonError::into_inner);
-        let embedder = self.setup.embedder.as_ref().filter(|_| read().embedded() > 0);
+        let embedder = self.setup.embedder.as_ref().filter(|_| most_have_vectors(&read()));
         let vector = match embedder {
             Some(embedder) => {
                 let nameless =
@@ -613,6 +620,11 @@ fn follow(index: &mut SpaceIndex, write: &MemoryWrite) {
     if let Some((_, vector)) = &write.vector {
         index.put_vector(UnitId::Memory(write.memory.id), vector);
     }
+}
+
+/// Whether meaning can count: cosines of a few units say how these compare, not how they stand among the rest.
+fn most_have_vectors(index: &SpaceIndex) -> bool {
+    index.embedded() > 0 && 2 * index.embedded() >= index.len()
 }
 
 fn count(counts: &mut BTreeMap<String, u64>, key: &str) {

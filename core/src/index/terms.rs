@@ -124,8 +124,8 @@ const STOP_WORDS: &[&str] = &[
     "yours", "yourself", "yourselves",
 ];
 
-/// Words whose forms a stemmer does not bring together, no form of two words: "found" is of "find" alone, and "lie lay",
-/// "wind wound" and "leaf leaves" are left out.
+/// Words whose forms a stemmer does not bring together; no form stands in two lines, so "lie lay", "wind wound" and "leaf
+/// leaves" are left out. Some mean something else as well ("left", "saw", "a bit"): who asks for the verb finds these too.
 #[rustfmt::skip] // one word a line would be two pages
 const IRREGULAR: &[&str] = &[
     "become became", "begin began begun", "bend bent", "bite bit bitten", "bleed bled", "blow blew blown",

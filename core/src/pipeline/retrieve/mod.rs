@@ -70,7 +70,7 @@ pub enum Meaning {
     Counted,
     /// So many units have no vector yet and were found by words only: they wait for [`Engine::process`](crate::Engine::process).
     CountedButFor(usize),
-    /// By words only: the engine has no embedder, or no unit has its vector yet.
+    /// By words only: the engine has no embedder, or most units have no vector yet.
     WordsOnly,
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn retrieve(
     wanted: &dyn Fn(&About) -> bool,
     take: Take,
 ) -> Vec<Hit> {
-    let mut hits = ranked(index, config, query, wanted);
+    let mut hits = ranked(index, config, query, wanted, take);
     hits.sort_by(|(_, a), (_, b)| b.score.total_cmp(&a.score).then_with(|| a.unit.cmp(&b.unit)));
     taken(index, hits, take)
 }
@@ -113,10 +113,11 @@ fn ranked(
     config: &Config,
     query: &Query<'_>,
     wanted: &dyn Fn(&About) -> bool,
+    take: Take,
 ) -> Vec<(Slot, Hit)> {
     let (units, ranking) = (index.units(), &config.ranking);
     let words = index.by_words(query.text, ranking.forms);
-    let candidates = candidates(index, query.vector, &words, wanted);
+    let candidates = candidates(index, query.vector, &words, wanted, pool(take));
     let cosines = Cosines::new(index, config, query.vector, &candidates);
     let asked = Asked::read(index, query.text, query.asked);
 
@@ -125,9 +126,10 @@ fn ranked(
     let mut hits: HashMap<Slot, Hit> = HashMap::with_capacity(candidates.len());
     for slot in &candidates {
         let Some(about) = units.about(*slot) else { continue };
+        let by_words = words.of(*slot) / most_lexical;
         let parts = Parts {
-            lexical: ranking.lexical * words.of(*slot) / most_lexical,
-            dense: (1.0 - ranking.lexical) * cosines.scaled(*slot),
+            lexical: ranking.lexical * by_words,
+            dense: (1.0 - ranking.lexical) * cosines.scaled(*slot, by_words),
             ..boosts(ranking, &asked, *slot, about)
         };
         let lexical = Some(words.of(*slot)).filter(|score| *score > 0.0);
@@ -139,23 +141,33 @@ fn ranked(
     hits.into_iter().map(|(slot, hit)| (slot, Hit { score: hit.parts.sum(), ..hit })).collect()
 }
 
+/// How many candidates each kind of search contributes, so that there are as many as are wanted. How many of each
+/// speaker there are among the best cannot be told: all are looked at.
+fn pool(take: Take) -> usize {
+    match take {
+        Take::Best(count) => count.max(POOL),
+        Take::PerSpeaker(_) => usize::MAX,
+        Take::Tokens(tokens) => (tokens / LINE_TOKENS).max(POOL),
+    }
+}
+
 /// All units of a small space; of a large one, the best by words and by vector, and the turns behind memories.
 fn candidates(
     index: &SpaceIndex,
     vector: Option<&Vector>,
     words: &Scores,
     wanted: &dyn Fn(&About) -> bool,
+    pool: usize,
 ) -> Vec<Slot> {
     let units = index.units();
     let accepted = |slot: Slot| units.about(slot).is_some_and(wanted);
-    if index.len() <= 2 * POOL {
+    if index.len() <= pool.saturating_mul(2) {
         return units.iter().filter(|(_, about)| wanted(about)).map(|(slot, _)| slot).collect();
     }
-    let mut candidates: BTreeSet<Slot> = best_by_words(words, &accepted).into_iter().collect();
+    let mut candidates: BTreeSet<Slot> = best_by_words(words, &accepted, pool).into_iter().collect();
     if let Some(vector) = vector {
-        let near = index.by_vector(vector, POOL.min(index.cheap_neighbours()), &|unit| {
-            units.slot(unit).is_some_and(accepted)
-        });
+        let near = if pool > POOL { pool } else { POOL.min(index.cheap_neighbours()) };
+        let near = index.by_vector(vector, near, &|unit| units.slot(unit).is_some_and(accepted));
         candidates.extend(near.iter().filter_map(|scored| units.slot(scored.unit)));
     }
     let behind =
@@ -166,19 +178,19 @@ fn candidates(
     candidates.into_iter().collect()
 }
 
-/// The best by words. Only what is good enough so far is asked for.
-fn best_by_words(words: &Scores, accepted: &dyn Fn(Slot) -> bool) -> Vec<Slot> {
-    let (mut found, mut least) = (Vec::with_capacity(4 * POOL), 0.0_f32);
+/// The best by words, at most `pool`. Only what is good enough so far is asked for.
+fn best_by_words(words: &Scores, accepted: &dyn Fn(Slot) -> bool, pool: usize) -> Vec<Slot> {
+    let (mut found, mut least) = (Vec::new(), 0.0_f32);
     let cut = |found: &mut Vec<(Slot, f32)>| {
-        if found.len() > POOL {
-            found.select_nth_unstable_by(POOL - 1, |a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-            found.truncate(POOL);
+        if found.len() > pool {
+            found.select_nth_unstable_by(pool - 1, |a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            found.truncate(pool);
         }
     };
     for (slot, score) in words.found() {
         if score >= least && accepted(slot) {
             found.push((slot, score));
-            if found.len() == 4 * POOL {
+            if found.len() == pool.saturating_mul(4) {
                 cut(&mut found);
                 least = found.iter().map(|(_, score)| *score).fold(f32::INFINITY, f32::min);
             }
@@ -237,11 +249,15 @@ impl Cosines {
         self.own.get(&slot).copied()
     }
 
-    /// 0 for the least of all candidates and for one without a vector, 1 for the most.
-    fn scaled(&self, slot: Slot) -> f32 {
+    /// 0 for the least of all candidates, 1 for the most. `otherwise` for one without a vector, which must not lose by
+    /// that to any that has one, and for all where cosines tell nothing apart; 0 where none has a vector.
+    fn scaled(&self, slot: Slot, otherwise: f32) -> f32 {
         let span = self.high - self.low;
-        let scaled = |cosine: &f32| if span > 0.0 { (cosine - self.low) / span } else { 1.0 };
-        self.around.get(&slot).map_or(0.0, scaled)
+        match self.around.get(&slot) {
+            Some(cosine) if span > 0.0 => (cosine - self.low) / span,
+            _ if self.around.is_empty() => 0.0,
+            _ => otherwise,
+        }
     }
 }
 
