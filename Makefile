@@ -29,7 +29,7 @@ LOCOMO := $(wildcard ../shared/data/locomo/conv-*.json)
 GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
-.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval torture fuzz fuzz-build \
+.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval bench-inference torture fuzz fuzz-build \
   fuzz-keep clean
 
 help: ## List the targets
@@ -85,6 +85,11 @@ check-cpu: build ## Show that the program starts on processors with less (needs 
 bench-engine: setup ## Measure append, generation, opening and memory; JSON in target/bench/engine.json
 	@mkdir -p target/bench
 	cargo bench --locked --workspace --bench engine
+
+# Two threads that wait for each other without letting go of the processor stand still where something else runs.
+bench-inference: setup ## Measure inference beside plain, bare llama.cpp and Mem0's shape; JSON in target/bench/inference.json
+	@mkdir -p target/bench
+	OMP_WAIT_POLICY=passive cargo bench --locked --workspace --bench inference
 
 bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/bench/bank.json
 	@mkdir -p target/bench

@@ -190,6 +190,7 @@ fn language_model(global: &Global, around: &Surroundings) -> Result<LlamaSetting
     settings.adapters = adapters.into_iter().filter_map(|(role, path)| Some((role, path.clone()?))).collect();
     settings.context_tokens = global.context.unwrap_or(settings.context_tokens);
     settings.threads = global.threads.unwrap_or(settings.threads);
+    settings.states = around.models.as_deref().and_then(Path::parent).map(|home| home.join("states"));
     // Beside the program where it was built or shipped; else llama.cpp looks where it was built.
     settings.backends = around.program.as_ref().map(|folder| folder.join("lib")).filter(|lib| lib.is_dir());
     Ok(settings)

@@ -8,8 +8,9 @@ use std::time::Duration;
 /// How the engine works. Cheap to clone; the defaults are for a phone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Turns of the same session that extraction reads before the turn itself. Default 4: a guess; enough for
-    /// "him" and "there", few enough that a small model does not take facts from them.
+    /// Turns of the same session that extraction reads before the turn itself: one fewer to two more, so that they begin
+    /// at the same turn for four turns in a row. Default 4: a guess; enough for "him" and "there", few enough that a
+    /// small model does not take facts from them.
     pub context_turns: usize,
     /// Memories shown to the manager for one fact. Default 6: the paper does not state its number; a small
     /// model's choice gets worse with every distractor, and a fact rarely concerns more than two memories.

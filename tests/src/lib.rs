@@ -2,6 +2,10 @@
 //!
 //! Rooms it touches: core.
 
+mod tiny_model;
+
+pub use tiny_model::tiny_model;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 

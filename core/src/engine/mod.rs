@@ -30,6 +30,7 @@ use crate::config::{Config, Take};
 use crate::embed::{Embedder, Vector};
 use crate::index::SpaceIndex;
 use crate::model::{LanguageModel, Usage};
+use crate::pipeline::ahead::Ahead;
 use crate::pipeline::answer::{self, Answer, AskError};
 use crate::pipeline::remember::{self, Tools, WorkError};
 use crate::pipeline::retrieve::{self, Filter, Hit, Meaning, Query, Retrieved};
@@ -266,21 +267,33 @@ impl Engine {
         if budget.time.is_none() {
             inner.rebuild_graphs(&stop)?;
         }
+        let ahead = inner.setup.model.as_deref().map(Ahead::new);
+        let mut asked_ahead = 0;
         loop {
+            if asked_ahead == 0
+                && let Some(ahead) = &ahead
+            {
+                progress.usage += ahead.wasted();
+            }
             if let Some(ended) = ended(&stop) {
                 progress.ended = ended;
                 return Ok(progress);
             }
             let Some(id) = inner.bank.next_waiting(None)? else { return Ok(progress) };
-            let Some(model) = &inner.setup.model else {
+            let Some(model) = &ahead else {
                 progress.ended = Ended::NoModel;
                 return Ok(progress);
             };
-            if budget.turns.is_some_and(|most| progress.turns >= most) {
+            let left = budget.turns.map_or(usize::MAX, |most| most.saturating_sub(progress.turns));
+            if left == 0 {
                 progress.ended = Ended::Budget;
                 return Ok(progress);
             }
-            match inner.work(model.as_ref(), id, &stop) {
+            if asked_ahead == 0 {
+                asked_ahead = inner.ask_ahead(model, left, &stop)?;
+            }
+            asked_ahead = asked_ahead.saturating_sub(1);
+            match inner.work(model, id, &stop) {
                 Ok(receipt) => {
                     progress.turns += 1;
                     progress.failed += usize::from(matches!(receipt.outcome, TurnOutcome::Failed { .. }));
@@ -464,8 +477,42 @@ impl Inner {
     fn work(&self, model: &dyn LanguageModel, id: TurnId, stop: &Cancel) -> Result<Receipt, WorkError> {
         let conflict = BankError::Conflict { turn: id };
         let turn = self.bank.turn(id)?.ok_or(conflict)?;
-        let index = self.index(&turn.space)?;
-        let tools = Tools {
+        let (commit, usage) =
+            self.with_tools(model, &turn.space, |tools| remember::work(tools, &turn, stop))??;
+        self.commit(&turn.space, &commit)?;
+        Ok(Receipt { turn: id, outcome: commit.outcome, usage })
+    }
+
+    /// Asks a model that works on several completions at once what the next turns will be asked first: of how many
+    /// turns. Nothing of it gets into the bank before those turns are worked.
+    fn ask_ahead(&self, model: &Ahead<'_>, most: usize, stop: &Cancel) -> Result<usize, WorkError> {
+        let most = most.min(model.at_once());
+        if most < 2 {
+            return Ok(0);
+        }
+        let (mut requests, mut turns, mut last) = (Vec::new(), 0, None);
+        while turns < most
+            && let Some(id) = self.bank.next_waiting(last)?
+        {
+            if let Some(turn) = self.bank.turn(id)? {
+                let first = |tools: &Tools<'_>| remember::first_request(tools, &turn);
+                requests.extend(self.with_tools(model, &turn.space, first)??);
+            }
+            turns += 1;
+            last = Some(id);
+        }
+        model.ask(&requests, stop);
+        Ok(turns)
+    }
+
+    fn with_tools<T>(
+        &self,
+        model: &dyn LanguageModel,
+        space: &SpaceId,
+        work: impl FnOnce(&Tools<'_>) -> T,
+    ) -> Result<T, BankError> {
+        let index = self.index(space)?;
+        Ok(work(&Tools {
             bank: self.bank.as_ref(),
             model,
             embedder: self.setup.embedder.as_deref(),
@@ -474,10 +521,7 @@ impl Inner {
                 read(&index.read().unwrap_or_else(PoisonError::into_inner))
             },
             now: (self.setup.clock)(),
-        };
-        let (commit, usage) = remember::work(&tools, &turn, stop)?;
-        self.commit(&turn.space, &commit)?;
-        Ok(Receipt { turn: id, outcome: commit.outcome, usage })
+        }))
     }
 
     fn commit(&self, space: &SpaceId, commit: &Commit) -> Result<(), BankError> {

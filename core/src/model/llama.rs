@@ -1,12 +1,18 @@
 //! GGUF models through llama.cpp: one worker thread owns model, adapters and context.
 //!
 //! llama.cpp's context belongs to one thread, so calls are jobs on a channel and replies stream back over
-//! another. The worker keeps the tokens that its KV cache holds, and evaluates only what a prompt does not
-//! share with them; the cache is emptied when the adapter changes. This file knows no wording.
+//! another. This file knows no wording.
 //!
 //! Rooms it touches: types, prompt (chat pieces, fingerprint), model.
 
+mod choose;
+mod grammar;
+mod kept;
+mod lane;
 mod memory;
+mod session;
+mod state;
+mod vocabulary;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +50,13 @@ pub struct LlamaSettings {
     /// The folder with llama.cpp's processor variants, where the program was shipped with them; `None`: where
     /// they were built.
     pub backends: Option<PathBuf>,
+    /// A folder for the evaluated starts of prompts, so that a cold start does not evaluate them again: a few MB for
+    /// each, without a word of a person, made again where they are missing or damaged. `None`: in memory only.
+    pub states: Option<PathBuf>,
+    /// Whether what was evaluated before is used again, several replies are written at once, and text that the
+    /// grammar forces is not chosen token by token. Default true. Replies are the same without, only slower: for
+    /// comparison and tests.
+    pub shortcuts: bool,
 }
 
 impl LlamaSettings {
@@ -57,6 +70,8 @@ impl LlamaSettings {
             threads: if processors <= 2 { processors } else { (processors / 2).min(4) },
             memory_limit: None,
             backends: None,
+            states: None,
+            shortcuts: true,
         }
     }
 }
@@ -67,6 +82,7 @@ pub struct LlamaModel {
     thread: Option<JoinHandle<()>>,
     context_tokens: usize,
     adapted: BTreeSet<Role>,
+    at_once: usize,
 }
 
 impl LlamaModel {
@@ -93,7 +109,36 @@ impl LlamaModel {
             thread: Some(thread),
             context_tokens: context_tokens as usize,
             adapted: settings.adapters.keys().copied().collect(),
+            at_once: if settings.shortcuts { session::LANES } else { 1 },
         })
+    }
+
+    /// Lets the thread complete these; the text of a single one goes to `sink`.
+    fn ask(
+        &self,
+        requests: &[Request],
+        cancel: &Cancel,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Vec<Result<Completion, ModelError>>, ModelError> {
+        let (reply, events) = channel();
+        // A switch of this call alone, so that a sink that breaks does not throw the caller's.
+        let stop = Cancel::new();
+        self.send(Job::Complete {
+            requests: requests.to_vec(),
+            cancel: cancel.clone(),
+            stop: stop.clone(),
+            reply,
+        })?;
+        loop {
+            match receive(&events)? {
+                Event::Text(text) => {
+                    if !stop.is_cancelled() && sink(&text).is_break() {
+                        stop.cancel();
+                    }
+                }
+                Event::Done(results) => return Ok(results),
+            }
+        }
     }
 
     fn send(&self, job: Job) -> Result<(), ModelError> {
@@ -128,31 +173,22 @@ impl LanguageModel for LlamaModel {
         receive(&answer)
     }
 
+    fn at_once(&self) -> usize {
+        self.at_once
+    }
+
     fn complete(
         &self,
         request: &Request,
         cancel: &Cancel,
         sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Completion, ModelError> {
-        let (reply, events) = channel();
-        // A switch of this call alone, so that a sink that breaks does not throw the caller's.
-        let stop = Cancel::new();
-        self.send(Job::Complete {
-            request: request.clone(),
-            cancel: cancel.clone(),
-            stop: stop.clone(),
-            reply,
-        })?;
-        loop {
-            match receive(&events)? {
-                Event::Text(text) => {
-                    if !stop.is_cancelled() && sink(&text).is_break() {
-                        stop.cancel();
-                    }
-                }
-                Event::Done(result) => return result,
-            }
-        }
+        self.ask(std::slice::from_ref(request), cancel, sink)?.pop().unwrap_or_else(|| Err(thread_ended()))
+    }
+
+    fn complete_all(&self, requests: &[Request], cancel: &Cancel) -> Vec<Result<Completion, ModelError>> {
+        self.ask(requests, cancel, &mut |_| ControlFlow::Continue(()))
+            .unwrap_or_else(|_| requests.iter().map(|_| Err(thread_ended())).collect())
     }
 }
 

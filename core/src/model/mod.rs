@@ -62,6 +62,17 @@ pub trait LanguageModel: Send + Sync {
         cancel: &Cancel,
         sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Completion, ModelError>;
+
+    /// How many completions it works on at once. One of more is asked ahead for what will probably be needed.
+    fn at_once(&self) -> usize {
+        1
+    }
+
+    /// Completes chats that do not depend on each other: for each, in order, what [`LanguageModel::complete`] gives.
+    fn complete_all(&self, requests: &[Request], cancel: &Cancel) -> Vec<Result<Completion, ModelError>> {
+        let go_on = &mut |_: &str| ControlFlow::Continue(());
+        requests.iter().map(|request| self.complete(request, cancel, go_on)).collect()
+    }
 }
 
 /// What a model is asked.
@@ -71,8 +82,9 @@ pub struct Request {
     pub role: Role,
     /// What it reads.
     pub chat: Chat,
-    /// GBNF (llama.cpp's grammar notation) that the reply must follow, its start rule named `root`. A
-    /// model that cannot be constrained ignores it; replies are parsed and checked all the same.
+    /// A regular expression that the whole reply must follow: literals, classes, groups, alternatives and counted
+    /// repetitions, as in Rust's `regex`. A model that cannot be constrained ignores it; replies are parsed and
+    /// checked all the same.
     pub grammar: Option<String>,
     /// Most tokens of the reply.
     pub max_tokens: usize,

@@ -5,6 +5,7 @@
 //!
 //! Rooms it touches: types, when, decision, config, prompt, model, embed, bank, index.
 
+pub mod ahead;
 pub mod answer;
 pub mod guard;
 pub mod remember;

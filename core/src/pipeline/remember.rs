@@ -25,6 +25,9 @@ const EXTRACT_TOKENS: usize = 160;
 /// Tokens for a reply of the manage step: one memory of four hundred characters.
 const MANAGE_TOKENS: usize = 128;
 
+/// After how many turns what was said before begins at another one.
+const CONTEXT_STEP: usize = 4;
+
 /// How many of the best hits of a line are compared with it. A memory that stands in it word for word is among the
 /// first; others share at most some of its words.
 const RECALLED_FROM: usize = 8;
@@ -80,7 +83,7 @@ pub fn work(tools: &Tools<'_>, turn: &Turn, cancel: &Cancel) -> Result<(Commit, 
         let outcome = TurnOutcome::Done(recalled);
         return Ok((Commit { turn: turn.id, outcome, writes: Vec::new(), read: Vec::new() }, usage));
     };
-    let before = tools.bank.preceding(turn, tools.config.context_turns)?;
+    let before = before(tools, turn)?;
     let mut read: Vec<UnitId> = before.iter().map(|before| UnitId::Turn(before.id)).collect();
     let (outcome, writes) = match extract_facts(tools, turn, &before, cancel, &mut usage)? {
         Err(reason) => (failed(Step::Extract, reason), Vec::new()),
@@ -94,6 +97,30 @@ pub fn work(tools: &Tools<'_>, turn: &Turn, cancel: &Cancel) -> Result<(Commit, 
         },
     };
     Ok((Commit { turn: turn.id, outcome, writes, read }, usage))
+}
+
+/// What will be asked first of each of these turns, as far as can be told before the turns ahead of it are worked.
+pub fn first_request(tools: &Tools<'_>, turn: &Turn) -> Result<Option<Request>, WorkError> {
+    let (_, said) = recalled(tools, turn)?;
+    let Some(turn) = &said else { return Ok(None) };
+    Ok(Some(extract_request(turn, &before(tools, turn)?)))
+}
+
+/// What was said before a turn. It begins at the same turn for several turns in a row, so that their prompts begin alike:
+/// between one less than the setting says and two more.
+fn before(tools: &Tools<'_>, turn: &Turn) -> Result<Vec<Turn>, BankError> {
+    let wanted = tools.config.context_turns;
+    let fewest = wanted.saturating_sub(1);
+    let mut before = tools.bank.preceding(turn, fewest + CONTEXT_STEP - 1)?;
+    if wanted == 0 {
+        before.clear();
+    } else if before.len() >= fewest + CONTEXT_STEP - 1 {
+        let most = before.len() - fewest;
+        let begins = |turn: &Turn| turn.id.0.is_multiple_of(CONTEXT_STEP as u64);
+        let surplus = before[..=most].iter().position(begins).unwrap_or(before.len() - wanted);
+        before.drain(..surplus);
+    }
+    Ok(before)
 }
 
 fn failed(step: Step, reason: FailReason) -> TurnOutcome {
@@ -158,13 +185,7 @@ fn extract_facts(
     usage: &mut Usage,
 ) -> Result<OrReason<Vec<Extracted>>, WorkError> {
     let mut read = |before: &[Turn]| {
-        let request = Request {
-            role: Role::Manager,
-            chat: extract::chat(turn, before),
-            grammar: Some(extract::grammar(&turn.speaker)),
-            max_tokens: EXTRACT_TOKENS,
-            sampling: Sampling::Greedy,
-        };
+        let request = extract_request(turn, before);
         ask(tools.model, &request, cancel, usage, extract::parse)
     };
     let sentences = match read(before)? {
@@ -191,6 +212,16 @@ fn extract_facts(
     let nothing_usable =
         !facts.is_empty() && facts.iter().all(|fact| matches!(fact, Extracted::Ungrounded(_)));
     Ok(if nothing_usable { Err(FailReason::Ungrounded) } else { Ok(facts) })
+}
+
+fn extract_request(turn: &Turn, before: &[Turn]) -> Request {
+    Request {
+        role: Role::Manager,
+        chat: extract::chat(turn, before),
+        grammar: Some(extract::grammar(&turn.speaker)),
+        max_tokens: EXTRACT_TOKENS,
+        sampling: Sampling::Greedy,
+    }
 }
 
 /// What was said, with its dates resolved, and the caption of what was shown.

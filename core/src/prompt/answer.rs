@@ -11,7 +11,7 @@ use crate::prompt::chat::Chat;
 /// Most characters of an answer. LoCoMo's gold answers: median 3 words, 78 % at most 6.
 pub const MAX_ANSWER_CHARS: usize = 160;
 
-const SYSTEM: &str =
+pub(super) const SYSTEM: &str =
     "Read what people said and answer the question in at most six words. For \"when\" answer with a date.";
 const ON: &str = "On ";
 const SAID: &str = " said: ";
@@ -46,7 +46,7 @@ fn line(piece: &Evidence) -> String {
 
 /// The grammar of a reply.
 pub fn grammar() -> String {
-    format!("root ::= \" \"? [^\\x00-\\x20] {CHARACTER}{{0,{}}}\n", MAX_ANSWER_CHARS - 1)
+    format!(r" ?[^\x00-\x20\x7F]{CHARACTER}{{0,{}}}", MAX_ANSWER_CHARS - 1)
 }
 
 /// The answer in a reply.

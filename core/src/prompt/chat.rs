@@ -50,72 +50,69 @@ impl ChatFormat {
         .find_map(|(mark, format)| template.contains(mark).then_some(format))
     }
 
-    /// The pieces up to where the model goes on.
+    /// The pieces up to where the model goes on. They begin with those of [`ChatFormat::start`].
     pub fn render(self, chat: &Chat) -> Vec<Piece> {
+        let mut pieces = self.start(&chat.system);
         match self {
-            Self::ChatMl => chat_ml(chat),
-            Self::Llama3 => llama3(chat),
-            Self::Gemma => gemma(chat),
+            Self::ChatMl => pieces.extend([
+                content(format!("user\n{}", chat.user)),
+                Piece::Control("<|im_end|>"),
+                content("\n"),
+                Piece::Control("<|im_start|>"),
+                content(format!("assistant\n{}", chat.reply_start)),
+            ]),
+            Self::Llama3 => pieces.extend([
+                content(format!("\n\n{}", chat.user)),
+                Piece::Control("<|eot_id|>"),
+                Piece::Control("<|start_header_id|>"),
+                content("assistant"),
+                Piece::Control("<|end_header_id|>"),
+                content(format!("\n\n{}", chat.reply_start)),
+            ]),
+            Self::Gemma => pieces.extend([
+                content(chat.user.clone()),
+                Piece::Control("<end_of_turn>"),
+                content("\n"),
+                Piece::Control("<start_of_turn>"),
+                content(format!("model\n{}", chat.reply_start)),
+            ]),
+        }
+        pieces
+    }
+
+    /// The pieces of every chat with this standing instruction, up to where the request begins.
+    pub fn start(self, system: &str) -> Vec<Piece> {
+        match self {
+            Self::ChatMl => vec![
+                Piece::Control("<|im_start|>"),
+                content(format!("system\n{system}")),
+                Piece::Control("<|im_end|>"),
+                content("\n"),
+                Piece::Control("<|im_start|>"),
+            ],
+            Self::Llama3 => vec![
+                Piece::Control("<|begin_of_text|>"),
+                Piece::Control("<|start_header_id|>"),
+                content("system"),
+                Piece::Control("<|end_header_id|>"),
+                content(format!("\n\n{system}")),
+                Piece::Control("<|eot_id|>"),
+                Piece::Control("<|start_header_id|>"),
+                content("user"),
+                Piece::Control("<|end_header_id|>"),
+            ],
+            // Gemma has no system turn: the instruction opens the user's.
+            Self::Gemma => vec![
+                Piece::Control("<bos>"),
+                Piece::Control("<start_of_turn>"),
+                content(format!("user\n{system}\n\n")),
+            ],
         }
     }
 }
 
 fn content(text: impl Into<String>) -> Piece {
     Piece::Content(text.into())
-}
-
-fn chat_ml(chat: &Chat) -> Vec<Piece> {
-    const START: Piece = Piece::Control("<|im_start|>");
-    const END: Piece = Piece::Control("<|im_end|>");
-    vec![
-        START,
-        content(format!("system\n{}", chat.system)),
-        END,
-        content("\n"),
-        START,
-        content(format!("user\n{}", chat.user)),
-        END,
-        content("\n"),
-        START,
-        content(format!("assistant\n{}", chat.reply_start)),
-    ]
-}
-
-fn llama3(chat: &Chat) -> Vec<Piece> {
-    const HEAD: Piece = Piece::Control("<|start_header_id|>");
-    const BODY: Piece = Piece::Control("<|end_header_id|>");
-    const END: Piece = Piece::Control("<|eot_id|>");
-    vec![
-        Piece::Control("<|begin_of_text|>"),
-        HEAD,
-        content("system"),
-        BODY,
-        content(format!("\n\n{}", chat.system)),
-        END,
-        HEAD,
-        content("user"),
-        BODY,
-        content(format!("\n\n{}", chat.user)),
-        END,
-        HEAD,
-        content("assistant"),
-        BODY,
-        content(format!("\n\n{}", chat.reply_start)),
-    ]
-}
-
-/// Gemma has no system turn: the instruction opens the user's.
-fn gemma(chat: &Chat) -> Vec<Piece> {
-    const START: Piece = Piece::Control("<start_of_turn>");
-    vec![
-        Piece::Control("<bos>"),
-        START,
-        content(format!("user\n{}\n\n{}", chat.system, chat.user)),
-        Piece::Control("<end_of_turn>"),
-        content("\n"),
-        START,
-        content(format!("model\n{}", chat.reply_start)),
-    ]
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::types::Timestamp;
 /// Most memories that are distilled. A guess: LoCoMo's multi-hop questions have two to four gold turns.
 pub const MAX_SELECTED: usize = 5;
 
-const SYSTEM: &str = "You find what answers questions about people in memories of past conversations.\n\
+pub(super) const SYSTEM: &str = "You find what answers questions about people in memories of past conversations.\n\
 Every memory begins with its number and the time it was said. \"Last year\" or \"yesterday\" inside a memory is \
 relative to that time, never to today. If memories contradict each other, the newest is right. Do not mistake a \
 person who is only mentioned for the one who speaks.\n\
@@ -69,12 +69,9 @@ fn line(label: usize, piece: &Evidence) -> String {
 
 /// The grammar of a reply to `count` memories.
 pub fn grammar(count: usize) -> String {
-    let labels: Vec<String> = (1..=count).map(|label| format!("\"{label}\"")).collect();
-    format!(
-        "root ::= \"none\" | label (\", \" label){{0,{}}}\nlabel ::= {}\n",
-        MAX_SELECTED - 1,
-        labels.join(" | ")
-    )
+    let labels: Vec<String> = (1..=count).map(|label| label.to_string()).collect();
+    let label = format!("({})", labels.join("|"));
+    format!("none|{label}(, {label}){{0,{}}}", MAX_SELECTED - 1)
 }
 
 /// The labels of a reply, each once, in its order; all are between 1 and `count`.

@@ -16,7 +16,7 @@ pub const MAX_FACT_CHARS: usize = 160;
 /// of a small model's context.
 const MAX_CONTEXT_CHARS: usize = 300;
 
-const SYSTEM: &str = "You keep notes about people. From one message, note the facts that will still matter next \
+pub(super) const SYSTEM: &str = "You keep notes about people. From one message, note the facts that will still matter next \
 month: family, friends, pets, work, home, health, plans, likes, dislikes, events. Write each fact as one short \
 sentence with the person's name, on a line of its own that starts with \"- \". Keep names, numbers and dates exactly. \
 Use only what the message says. Greetings, thanks, questions and small talk are not facts. If the message has no facts, \
@@ -60,18 +60,13 @@ fn spoken(turn: &Turn) -> String {
 /// anything, which keeps small models from copying the prompt.
 pub fn grammar(speaker: &str) -> String {
     let room = MAX_FACT_CHARS.saturating_sub(speaker.chars().count() + 2);
-    format!(
-        "root ::= \"none\" | fact (\"\\n\" fact){{0,{}}}\nfact ::= \"- \" {} (\" \" | \"'s \") {SENTENCE}{{4,{}}} \".\"?\n{SENTENCE_RULE}",
-        MAX_FACTS - 1,
-        literal(&one_line(speaker)),
-        room.max(8)
-    )
+    let fact = format!(r"- {}( |'s ){SENTENCE}{{4,{}}}\.?", literal(&one_line(speaker)), room.max(8));
+    format!(r"none|{fact}(\n{fact}){{0,{}}}", MAX_FACTS - 1)
 }
 
-/// GBNF for one step inside a sentence: a full stop is followed by a letter or digit there, and what else ends
-/// or joins sentences does not stand there at all.
-const SENTENCE: &str = "inside";
-const SENTENCE_RULE: &str = "inside ::= [^\\x00-\\x1F\\x7F.!?;] | \".\" [0-9A-Za-z]\n";
+/// The regular expression of one step inside a sentence: a full stop is followed by a letter or digit there, and what
+/// else ends or joins sentences does not stand there at all.
+const SENTENCE: &str = r"([^\x00-\x1F\x7F.!?;]|\.[0-9A-Za-z])";
 
 /// The facts of a reply, as sentences.
 pub fn parse(reply: &str) -> Result<Vec<String>, BadReply> {

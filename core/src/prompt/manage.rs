@@ -11,7 +11,7 @@ use crate::types::Fact;
 /// Most characters of an updated memory. Room for two facts joined.
 pub const MAX_MEMORY_CHARS: usize = 400;
 
-const SYSTEM: &str = "You keep a list of memories about people. Decide what to do with one new fact. \
+pub(super) const SYSTEM: &str = "You keep a list of memories about people. Decide what to do with one new fact. \
 Answer with exactly one of:\n\
 ADD - the fact is new.\n\
 UPDATE n: sentence - memory n is about the same thing and the fact adds to it or is newer. Write one full \
@@ -48,15 +48,11 @@ pub fn chat(fact: &Fact, shown: &Shown) -> Chat {
 pub fn grammar(shown: &Shown) -> String {
     let count = shown.memories().len();
     if count == 0 {
-        return "root ::= \"ADD\" | \"NOOP\"\n".to_owned();
+        return "ADD|NOOP".to_owned();
     }
-    let labels: Vec<String> = (1..=count).map(|label| format!("\"{label}\"")).collect();
-    format!(
-        "root ::= \"ADD\" | \"NOOP\" | \"DELETE \" label | \"UPDATE \" label \": \" text\n\
-         label ::= {}\ntext ::= [A-Za-z0-9] {CHARACTER}{{4,{}}}\n",
-        labels.join(" | "),
-        MAX_MEMORY_CHARS - 1
-    )
+    let labels: Vec<String> = (1..=count).map(|label| label.to_string()).collect();
+    let label = format!("({})", labels.join("|"));
+    format!("ADD|NOOP|DELETE {label}|UPDATE {label}: [A-Za-z0-9]{CHARACTER}{{4,{}}}", MAX_MEMORY_CHARS - 1)
 }
 
 /// The decision in a reply.
@@ -125,7 +121,7 @@ mod tests {
     fn the_grammar_offers_the_labels_shown_and_no_others() {
         assert!(!grammar(&Shown::default()).contains("UPDATE"));
         let shown = Shown::new(vec![memory(31, "a"), memory(32, "b")]);
-        assert!(grammar(&shown).contains("label ::= \"1\" | \"2\"\n"));
+        assert!(grammar(&shown).contains("UPDATE (1|2): "));
     }
 
     #[test]

@@ -24,6 +24,11 @@ pub fn fingerprint() -> String {
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Whether a standing instruction is the fixed wording of one of the steps.
+pub fn is_fixed(system: &str) -> bool {
+    [extract::SYSTEM, manage::SYSTEM, distil::SYSTEM, answer::SYSTEM].contains(&system)
+}
+
 /// A reply that does not follow its step's format. Holds none of the reply's text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the reply does not follow the format of this step")]
@@ -50,12 +55,19 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
-/// GBNF for exactly this text.
+/// The regular expression of exactly this text.
 fn literal(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    let mut expression = String::with_capacity(text.len());
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$#&-~".contains(c) {
+            expression.push('\\');
+        }
+        expression.push(c);
+    }
+    expression
 }
 
-/// GBNF for one character of free text on a line.
+/// The regular expression of one character of free text on a line.
 const CHARACTER: &str = r"[^\x00-\x1F\x7F]";
 
 #[cfg(test)]

@@ -48,6 +48,16 @@ impl GgufWriter {
         })
     }
 
+    /// Adds a list of 32-bit whole numbers.
+    #[must_use]
+    pub fn numbers(self, key: &str, values: &[i32]) -> Self {
+        self.entry(key, 9, |bytes| {
+            bytes.extend(5_u32.to_le_bytes());
+            bytes.extend((values.len() as u64).to_le_bytes());
+            bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+        })
+    }
+
     /// Adds a tensor of 32-bit floats; `shape` in ggml's order, the fastest dimension first.
     #[must_use]
     pub fn tensor_f32(mut self, name: &str, shape: &[u64], values: &[f32]) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! Rooms it touches: model, model::gguf.
 
-use super::{LlamaSettings, worker};
+use super::{LlamaSettings, session};
 use crate::model::ModelError;
 use crate::model::gguf::Gguf;
 
@@ -34,8 +34,8 @@ fn needed_bytes(head: &Gguf, context_tokens: u32) -> u64 {
     let vocabulary = head.array_length("tokenizer.ggml.tokens").unwrap_or(32_000);
     let per_token =
         2_u64.saturating_mul(layers).saturating_mul(kv_heads).saturating_mul(head_width).saturating_mul(2);
-    let cache = per_token.saturating_mul(u64::from(context_tokens));
-    let batch = u64::from(worker::BATCH_TOKENS)
+    let cache = per_token.saturating_mul(u64::from(context_tokens + session::START_TOKENS));
+    let batch = u64::from(session::BATCH_TOKENS)
         .saturating_mul(vocabulary.saturating_add(width.saturating_mul(16)).saturating_mul(4));
     head.tensor_bytes.saturating_add(cache).saturating_add(batch).saturating_add(32 * MIB)
 }

@@ -1,0 +1,389 @@
+//! What inference does to be fast changes no decision: kept starts, copied prompts, forced text, several at once.
+//!
+//! Replies are compared with a tiny model that computes without rounding to eight bits, see [`tiny_model`]; the rest is
+//! tried with the default model, of whose words nothing is asserted. Rooms it touches: core.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // in a test both are the verdict
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keepsake_core::bank::{MemoryBank, TurnOutcome};
+use keepsake_core::model::{
+    Completion, LanguageModel, LlamaModel, LlamaSettings, ModelError, Request, Role, Sampling, Stop,
+};
+use keepsake_core::prompt::{answer, extract, manage};
+use keepsake_core::testing::ScriptedModel;
+use keepsake_core::types::{Cancel, NewTurn, SpaceId};
+use keepsake_core::{Budget, Ended, Engine};
+use keepsake_tests::{language_model_file, said, setup, tiny_model};
+
+/// Two models that compute at once on two processors wait for each other: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn load(change: impl FnOnce(&mut LlamaSettings)) -> LlamaModel {
+    let mut settings = LlamaSettings { threads: 2, ..LlamaSettings::new(language_model_file()) };
+    change(&mut settings);
+    LlamaModel::load(&settings).unwrap()
+}
+
+/// The tiny model, in both ways: plain and ours.
+fn tiny() -> [Arc<LlamaModel>; 2] {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), tiny_model()).unwrap();
+    [false, true].map(|shortcuts| {
+        Arc::new(load(|settings| {
+            file.path().clone_into(&mut settings.model);
+            settings.shortcuts = shortcuts;
+        }))
+    })
+}
+
+fn complete(model: &dyn LanguageModel, request: &Request) -> Completion {
+    model.complete(request, &Cancel::new(), &mut |_| ControlFlow::Continue(())).unwrap()
+}
+
+const SAID: [(&str, &str); 6] = [
+    ("Maria", "I adopted a dog named Buddy yesterday, a brown terrier."),
+    ("Tom", "Lovely! I ran a half marathon two weeks ago."),
+    ("Maria", "Buddy is three years old and eats my slippers."),
+    ("Tom", "I'm moving to Lisbon in September, and my dad Graham is not happy."),
+    ("Maria", "I play tennis every Tuesday with my sister Ana."),
+    ("Tom", "Ha! See you soon."),
+];
+
+fn turns() -> Vec<NewTurn> {
+    SAID.iter().map(|(speaker, text)| said(speaker, text)).collect()
+}
+
+/// What every turn came to, worked as one queue.
+fn outcomes(model: Arc<dyn LanguageModel>) -> Vec<TurnOutcome> {
+    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup().with_model(model));
+    for turn in turns() {
+        engine.append(turn).unwrap();
+    }
+    let mut outcomes = Vec::new();
+    engine
+        .process(&Budget::default(), &Cancel::new(), &mut |done| outcomes.push(done.outcome.clone()))
+        .unwrap();
+    outcomes
+}
+
+#[test]
+fn the_queue_comes_to_the_same_with_and_without_shortcuts() {
+    let _alone = alone();
+    let [plain, ours] = tiny();
+    let plain = outcomes(plain);
+    assert_eq!(plain.len(), SAID.len());
+    assert_eq!(plain, outcomes(ours.clone()));
+    assert_eq!(plain, outcomes(ours), "nor does it matter what the model was asked before");
+}
+
+fn request(system: &str, user: &str, grammar: Option<&str>, max_tokens: usize) -> Request {
+    let chat = keepsake_core::prompt::chat::Chat {
+        system: system.into(),
+        user: user.into(),
+        reply_start: String::new(),
+    };
+    let grammar = grammar.map(str::to_owned);
+    Request { role: Role::Manager, chat, grammar, max_tokens, sampling: Sampling::Greedy }
+}
+
+/// Requests of every kind: free, with forced text at the start, in the middle and at the end, too long for the context.
+fn requests() -> Vec<Request> {
+    let long = "Tom likes tea. ".repeat(2_000);
+    vec![
+        request("You answer.", "Tell a story about a dog.", None, 24),
+        request(
+            "You answer.",
+            "Tell a story about a dog and a cat.",
+            Some("Once upon a time[a-z ]{8,60}, the end."),
+            48,
+        ),
+        request("You answer.", &long, None, 8),
+        request(
+            "You decide.",
+            "Is tea a drink?",
+            Some("It is (certainly|impossible)\\. That is (true|false)\\."),
+            24,
+        ),
+        request("You decide.", "Is tea a drink?", Some("ADD|NOOP|DELETE (1|2)"), 8),
+        request(
+            "You answer.",
+            "Tell a story about a dog and a bird.",
+            Some("Once upon a time[a-z ]{8,60}, the end."),
+            3,
+        ),
+    ]
+}
+
+#[test]
+fn several_at_once_say_what_each_says_alone_and_what_the_plain_path_says() {
+    let _alone = alone();
+    let [plain, ours] = tiny();
+    let said = |result: Result<Completion, ModelError>| result.map(|done| (done.text, done.stop)).ok();
+    let alone = |model: &LlamaModel| -> Vec<Option<(String, Stop)>> {
+        let go_on = &mut |_: &str| ControlFlow::Continue(());
+        requests().iter().map(|request| said(model.complete(request, &Cancel::new(), go_on))).collect()
+    };
+    let together: Vec<_> = ours.complete_all(&requests(), &Cancel::new()).into_iter().map(said).collect();
+    let expected = alone(&plain);
+    assert_eq!(together, expected);
+    assert_eq!(alone(&ours), expected);
+    assert!(expected[2].is_none(), "too long for the context, and in nobody's way");
+    assert!(expected[3].as_ref().unwrap().0.starts_with("It is "));
+    let cancel = Cancel::new();
+    cancel.cancel();
+    for stopped in ours.complete_all(&requests()[..2], &cancel) {
+        assert_eq!(stopped.unwrap().stop, Stop::Cancelled);
+    }
+}
+
+#[test]
+fn forced_text_is_not_chosen() {
+    let _alone = alone();
+    let ours = load(|_| ());
+    // One word is open; the model is asked once for it, and the rest costs one step more.
+    let mut pieces = 0;
+    let request = request(
+        "You decide.",
+        "Is tea a drink?",
+        Some("It is a fact that tea is (a drink|no drink), as is widely known among people."),
+        64,
+    );
+    let done = ours
+        .complete(&request, &Cancel::new(), &mut |_| {
+            pieces += 1;
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(done.stop, Stop::EndOfTurn);
+    assert!(done.text.starts_with("It is a fact that tea is ") && done.text.ends_with(" among people."));
+    assert!(done.usage.generated_tokens >= 15 && pieces as u64 <= done.usage.generated_tokens);
+    let plain = complete(&load(|settings| settings.shortcuts = false), &request);
+    assert_eq!(plain.text, done.text);
+    assert!(plain.usage.generation_ms > done.usage.generation_ms, "it saves the steps");
+}
+
+/// A request of ours: its standing instruction is fixed wording.
+fn extraction(text: &str) -> Request {
+    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup());
+    let id = engine.append(said("Maria", text)).unwrap().id;
+    let chat = extract::chat(&engine.turn(id).unwrap().unwrap(), &[]);
+    Request { grammar: Some(extract::grammar("Maria")), chat, ..request("", "", None, 40) }
+}
+
+fn states(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_start_is_evaluated_once_and_read_from_the_disk_afterwards() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let model = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(model.path(), tiny_model()).unwrap();
+    let with_states = || {
+        load(|settings| {
+            model.path().clone_into(&mut settings.model);
+            settings.states = Some(folder.path().to_owned());
+        })
+    };
+    let ask = |model: &LlamaModel, text: &str| {
+        let done = complete(model, &extraction(text));
+        (done.text, done.usage.prompt_tokens - done.usage.evaluated_tokens)
+    };
+    let first = with_states();
+    let (said_first, held_first) = ask(&first, SAID[0].1);
+    assert_eq!(held_first, 0);
+    let (_, held) = ask(&first, SAID[2].1);
+    assert!(held > 100, "{held}");
+    let [file] = &states(folder.path())[..] else { panic!("one start, one file") };
+    let sound = std::fs::read(file).unwrap();
+
+    let (said_second, held) = ask(&with_states(), SAID[0].1);
+    assert!(held > 100, "a cold start goes on from the file: {held}");
+    assert_eq!(said_second, said_first);
+
+    // Damaged, cut and foreign files are not used, and made again.
+    let damaged: [Vec<u8>; 3] = [
+        sound.iter().enumerate().map(|(at, byte)| byte ^ u8::from(at == 5_000)).collect(),
+        sound[..sound.len() / 2].to_vec(),
+        b"something else".to_vec(),
+    ];
+    for bytes in damaged {
+        std::fs::write(file, &bytes).unwrap();
+        let (said_again, held) = ask(&with_states(), SAID[0].1);
+        assert_eq!((said_again.as_str(), held), (said_first.as_str(), 0));
+        assert_eq!(std::fs::read(file).unwrap().len(), sound.len(), "it is there again");
+        assert!(ask(&with_states(), SAID[0].1).1 > 100);
+    }
+
+    // What a person said is in no file, and no other instruction than ours gets a file.
+    complete(&first, &request("You know that Maria has a dog.", "Who has a dog?", None, 2));
+    assert_eq!(states(folder.path()), std::slice::from_ref(file));
+}
+
+#[test]
+fn another_wording_model_or_adapter_has_states_of_its_own() {
+    use keepsake_core::model::adapter::{BASE_KEY, ROLE_KEY, WORDING_KEY, file_sha256};
+    use keepsake_core::testing::gguf::GgufWriter;
+
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("states");
+    let held = |model: &LlamaModel, request: &Request| {
+        let usage = complete(model, request).usage;
+        usage.prompt_tokens - usage.evaluated_tokens
+    };
+    let copy = folder.path().join("copy.gguf");
+    std::fs::copy(language_model_file(), &copy).unwrap();
+    let load_copy = |adapter: Option<&Path>| {
+        load(|settings| {
+            settings.model = copy.clone();
+            settings.states = Some(kept.clone());
+            settings.adapters.extend(adapter.map(|path| (Role::Manager, path.to_owned())));
+        })
+    };
+    let extraction = extraction(SAID[0].1);
+    assert_eq!(held(&load_copy(None), &extraction), 0);
+    assert!(held(&load_copy(None), &extraction) > 100);
+
+    // Another wording: that of another step.
+    let evidence = answer::chat("Who has a dog?", &[]);
+    let question = Request { chat: evidence, role: Role::Answer, ..extraction.clone() };
+    assert_eq!(held(&load_copy(None), &question), 0);
+
+    // An adapter.
+    let path = folder.path().join("adapter.gguf");
+    let (a, b) = (vec![0.01; 576 * 4], vec![0.02; 4 * 576]);
+    let bytes = GgufWriter::new()
+        .text("general.architecture", "llama")
+        .text("general.type", "adapter")
+        .text("adapter.type", "lora")
+        .f32("adapter.lora.alpha", 8.0)
+        .text(ROLE_KEY, "manager")
+        .text(BASE_KEY, &file_sha256(&copy).unwrap())
+        .text(WORDING_KEY, &keepsake_core::prompt::fingerprint())
+        .tensor_f32("blk.0.attn_q.weight.lora_a", &[576, 4], &a)
+        .tensor_f32("blk.0.attn_q.weight.lora_b", &[4, 576], &b)
+        .finish();
+    std::fs::write(&path, bytes).unwrap();
+    let adapted = load_copy(Some(&path));
+    assert_eq!(held(&adapted, &extraction), 0, "under the adapter it is another state");
+    assert!(held(&adapted, &extraction) > 100);
+    let as_answer = Request { role: Role::Answer, ..extraction.clone() };
+    assert!(held(&adapted, &as_answer) > 100, "without it the base's own is right: from the disk");
+
+    // Other weights.
+    let mut bytes = std::fs::read(&copy).unwrap();
+    let last = bytes.len() - 1_000;
+    bytes[last] ^= 1;
+    std::fs::write(&copy, bytes).unwrap();
+    assert_eq!(held(&load_copy(None), &extraction), 0);
+}
+
+/// Throws the switch when so many pieces of replies were given out, and works on several at once.
+struct Stopping {
+    inner: ScriptedModel,
+    left: AtomicUsize,
+    cancel: Cancel,
+}
+
+impl LanguageModel for Stopping {
+    fn context_tokens(&self) -> usize {
+        self.inner.context_tokens()
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
+        self.inner.count_tokens(text)
+    }
+
+    fn at_once(&self) -> usize {
+        3
+    }
+
+    fn complete(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Completion, ModelError> {
+        self.inner.complete(request, cancel, &mut |piece| {
+            if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
+                self.cancel.cancel();
+            }
+            sink(piece)
+        })
+    }
+}
+
+#[test]
+fn stopped_at_any_token_the_bank_is_as_it_was_and_work_goes_on_from_there() {
+    let says = |request: &Request| {
+        let name =
+            if request.chat.user.contains("facts this message tells about Tom") { "Tom" } else { "Maria" };
+        let is_extraction = request.chat.system.contains("notes");
+        if is_extraction { format!("- {name} likes green tea.").as_str().into() } else { "ADD".into() }
+    };
+    let said = [
+        said("Tom", "I like green tea."),
+        said("Maria", "I like green tea."),
+        said("Tom", "I like green tea!"),
+    ];
+    let texts = |engine: &Engine| -> Vec<String> {
+        engine.memories(&SpaceId::default()).unwrap().into_iter().map(|memory| memory.text).collect()
+    };
+    let expected = ["Tom likes green tea.", "Maria likes green tea."];
+    let mut stopped_at_once = 0;
+    for pieces in 1..100 {
+        let cancel = Cancel::new();
+        let model = Stopping {
+            inner: ScriptedModel::by_rule(says),
+            left: AtomicUsize::new(pieces),
+            cancel: cancel.clone(),
+        };
+        let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup().with_model(Arc::new(model)));
+        for turn in said.clone() {
+            engine.append(turn).unwrap();
+        }
+        let mut done = 0;
+        let progress = engine.process(&Budget::default(), &cancel, &mut |_| done += 1).unwrap();
+        let waiting = engine.stats(&SpaceId::default()).unwrap().counts.waiting;
+        assert_eq!((done, waiting as usize), (progress.turns, said.len() - progress.turns));
+        assert_eq!(texts(&engine), &expected[..progress.turns.min(2)], "whole turns, after {pieces} pieces");
+        stopped_at_once += usize::from(progress.ended == Ended::Cancelled && progress.turns == 0);
+        engine.process(&Budget::default(), &Cancel::new(), &mut |_| ()).unwrap();
+        assert_eq!(texts(&engine), expected);
+        if progress.ended == Ended::Empty {
+            assert!(pieces > 12 && stopped_at_once > 3, "{pieces} {stopped_at_once}");
+            return;
+        }
+    }
+    panic!("it was never left to end");
+}
+
+#[test]
+fn the_grammars_of_the_steps_take_any_name() {
+    let _alone = alone();
+    let ours = load(|_| ());
+    for name in ["Zoë", "O'Neil", "A/B \\ (c) [d] {2} *+?|^$.#&-~<>\"", "名前", "👩‍👧"] {
+        let grammar = extract::grammar(name);
+        let done = complete(&ours, &request("You note facts.", "I like tea.", Some(&grammar), 48));
+        // What was cut off at its limit may end inside a name.
+        let whole = done.text.rsplit_once('\n').map_or(done.text.as_str(), |(whole, _)| whole);
+        let facts = extract::parse(if done.stop == Stop::Length { whole } else { &done.text }).unwrap();
+        assert!(facts.iter().all(|fact| fact.starts_with(name)), "{name}: {}", done.text);
+    }
+    let shown = keepsake_core::decision::Shown::default();
+    let done = complete(&ours, &request("You decide.", "New fact: tea.", Some(&manage::grammar(&shown)), 8));
+    assert!(["ADD", "NOOP"].contains(&done.text.as_str()), "{}", done.text);
+}
