@@ -39,13 +39,15 @@ mod mem0;
 
 const THREADS: u32 = 2;
 /// Turns of the conversation that are remembered, in blocks of the second number: plain and ours in turn.
-const TURNS: usize = 16;
-const BLOCK: usize = 8;
+const TURNS: usize = 12;
+const BLOCK: usize = 4;
 /// Turns that the Mem0-style pipeline works through: enough for its memory list to grow.
-const MEM0_TURNS: usize = 6;
+const MEM0_TURNS: usize = 4;
+/// The turn they begin with: the first ones only greet.
+const MEM0_FROM: usize = 2;
 /// Tokens of a reply, and how often each is written.
 const TOKENS: usize = 128;
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 3;
 const MEMORIES: u64 = 60;
 /// Moments at which the queue's work is stopped.
 const STOPS: u64 = 12;
@@ -53,6 +55,8 @@ const STOPS: u64 = 12;
 /// The argument with which this program measures bare llama.cpp in a process of its own: llama.cpp is started
 /// once in a process, and core does that. It prints tokens a second of decoding.
 const BARE_DECODE: &str = "bare-decode";
+/// With this one only the first token of answers is measured.
+const FIRST_TOKEN: &str = "first-token";
 /// With this one and a number of tokens it prints the milliseconds of reading so many.
 const BARE_PREFILL: &str = "bare-prefill";
 
@@ -60,6 +64,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some(BARE_DECODE) => return println!("{}", bare_decode()),
+        Some(FIRST_TOKEN) => return println!("{:#}", first_token(&model(true))),
         Some(BARE_PREFILL) => return println!("{}", bare_prefill(arguments[1].parse().unwrap())),
         _ => {}
     }
@@ -344,7 +349,7 @@ struct Work {
 }
 
 impl Work {
-    fn block(&mut self, engine: &Engine, turns: &[Line]) {
+    fn block<'a>(&mut self, engine: &Engine, turns: impl IntoIterator<Item = &'a Line>) {
         for line in turns {
             engine.append(line.turn()).unwrap();
         }
@@ -489,11 +494,18 @@ fn mem0_style(ours: &Arc<LlamaModel>) -> serde_json::Value {
     let engine = engine(ours.clone());
     let (mut ours, mut theirs) = (Work::default(), mem0::Pipeline::new(plain.as_ref(), &embedder));
     let mut theirs_ms = 0.0;
-    for block in turns[..MEM0_TURNS].chunks(BLOCK / 2) {
-        ours.block(&engine, block);
+    let said_something = turns.iter().skip(MEM0_FROM).take(MEM0_TURNS).collect::<Vec<_>>();
+    for block in said_something.chunks(BLOCK / 2) {
+        let before = ours.outcomes.len();
+        ours.block(&engine, block.iter().copied());
+        let facts = ours.outcomes[before..].iter().map(|outcome| match outcome {
+            TurnOutcome::Done(applied) => applied.len(),
+            _ => 0,
+        });
+        let facts: Vec<usize> = facts.collect();
         let started = Instant::now();
-        for turn in block {
-            theirs.turn(&turn.speaker, &turn.text);
+        for (turn, facts) in block.iter().zip(facts) {
+            theirs.turn(&turn.speaker, &turn.text, facts);
         }
         theirs_ms += milliseconds(started);
     }

@@ -170,12 +170,43 @@ fn forced_text_is_not_chosen() {
     assert!(plain.usage.generation_ms > done.usage.generation_ms, "it saves the steps");
 }
 
+#[test]
+fn a_full_context_makes_room_for_what_comes() {
+    let _alone = alone();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), tiny_model()).unwrap();
+    let [plain, ours] = [false, true].map(|shortcuts| {
+        load(|settings| {
+            file.path().clone_into(&mut settings.model);
+            settings.context_tokens = 1_024;
+            settings.shortcuts = shortcuts;
+        })
+    });
+    // Prompts that fill the context, each of another start, between ones whose start is to be kept.
+    for nth in 0..6 {
+        let filling = request(&format!("You are number {nth}."), &"tea ".repeat(230), None, 8);
+        let ours_first = extraction_within(SAID[nth % SAID.len()].1, 8);
+        for request in [filling, ours_first] {
+            let says = |model: &LlamaModel| {
+                model
+                    .complete(&request, &Cancel::new(), &mut |_| ControlFlow::Continue(()))
+                    .map(|done| done.text)
+            };
+            assert_eq!(says(&ours).unwrap(), says(&plain).unwrap());
+        }
+    }
+}
+
 /// A request of ours: its standing instruction is fixed wording.
 fn extraction(text: &str) -> Request {
+    extraction_within(text, 40)
+}
+
+fn extraction_within(text: &str, max_tokens: usize) -> Request {
     let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup());
     let id = engine.append(said("Maria", text)).unwrap().id;
     let chat = extract::chat(&engine.turn(id).unwrap().unwrap(), &[]);
-    Request { grammar: Some(extract::grammar("Maria")), chat, ..request("", "", None, 40) }
+    Request { grammar: Some(extract::grammar("Maria")), chat, ..request("", "", None, max_tokens) }
 }
 
 fn states(folder: &Path) -> Vec<PathBuf> {

@@ -85,9 +85,11 @@ impl<'a> Pipeline<'a> {
         self.memories.len()
     }
 
-    /// Remembers what one turn says.
-    pub(crate) fn turn(&mut self, speaker: &str, text: &str) {
-        let grammar = format!(r#"\{{"facts": \[("{TEXT}"(, "{TEXT}"){{0,2}})?\]\}}"#);
+    /// Remembers what one turn says: so many facts, as many as ours took from it. Left to itself a small model mostly
+    /// answers with an empty list, and then there is nothing to compare.
+    pub(crate) fn turn(&mut self, speaker: &str, text: &str, facts: usize) {
+        let list = vec![format!(r#""{TEXT}""#); facts].join(", ");
+        let grammar = format!(r#"\{{"facts": \[{list}\]\}}"#);
         let input = format!("Input:\n{speaker}: {text}");
         let reply = self.ask(EXTRACT, input, grammar, EXTRACT_TOKENS);
         // What was cut off at its limit is lost, as it would be there.

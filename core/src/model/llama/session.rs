@@ -33,7 +33,7 @@ pub(super) const BATCH_TOKENS: u32 = 128;
 pub(super) const START_TOKENS: u32 = 512;
 /// Replies written at a time. Default 4: see docs/inference.md.
 pub(super) const LANES: usize = 4;
-/// How long one step may take, milliseconds: a cancellation waits for the end of a step, and has 100.
+/// How long one step of the queue's work may take, milliseconds: a cancellation waits for its end, and has 100.
 const STEP_MS: f64 = 50.0;
 /// Fewest tokens of a step: below this a step costs hardly less.
 const FEWEST_TOKENS: usize = 8;
@@ -174,8 +174,10 @@ impl<'model> Session<'model> {
             return Ok(waits);
         }
         let adapter = self.adapters.contains_key(&role).then_some(role);
+        for lane in lanes.iter_mut() {
+            self.hold_start(adapter, lane, stopped)?;
+        }
         for at in 0..lanes.len() {
-            self.hold_start(adapter, &mut lanes[at], stopped)?;
             // The last token is evaluated in any case, because its logits are wanted.
             let most = lanes[at].tokens.len() - 1;
             let held = self.kept.longest(adapter, &lanes[at].tokens[..most]);
@@ -187,14 +189,19 @@ impl<'model> Session<'model> {
                 (0..at).map(|other| (other, kept::shared(lanes[other].prompt(), &lanes[at].tokens[..most])));
             waits[at] = others.max_by_key(|(_, length)| *length).filter(|(_, n)| *n > lanes[at].evaluated);
         }
-        let needed: usize = lanes.iter().map(Lane::most_tokens).sum();
+        self.make_room(lanes.iter().map(Lane::most_tokens).sum())?;
+        Ok(waits)
+    }
+
+    /// Drops what is kept until so many more tokens fit into the context.
+    fn make_room(&mut self, tokens: usize) -> Result<(), Failure> {
         let room = (self.plan.context_tokens + START_TOKENS) as usize;
-        while needed + self.kept.tokens() > room
+        while tokens + self.kept.tokens() > room
             && let Some(kept) = self.kept.drop_one()
         {
             self.clear(LANES + kept, 0)?;
         }
-        Ok(waits)
+        Ok(())
     }
 
     /// Sees to it that the fixed start of a prompt is held: from before, from the disk, or evaluated now.
@@ -208,6 +215,7 @@ impl<'model> Session<'model> {
         if !lane.fixed || start.is_empty() || self.kept.has_start(adapter, &start) {
             return Ok(());
         }
+        self.make_room(start.len())?;
         let at = self.kept.put(adapter, &start, start.len());
         let sequence = LANES + at;
         self.clear(sequence, 0)?;
@@ -223,7 +231,7 @@ impl<'model> Session<'model> {
                 self.kept.drop_at(at);
                 return self.clear(sequence, 0);
             }
-            let next = &start[done..(done + self.pace.tokens()).min(start.len())];
+            let next = &start[done..(done + self.step_tokens()).min(start.len())];
             self.batch.clear();
             for (offset, token) in next.iter().enumerate() {
                 self.batch.add(*token, (done + offset) as i32, &[sequence as i32], false)?;
@@ -282,7 +290,7 @@ impl<'model> Session<'model> {
     /// Puts into the batch what lanes wait for: replies first, then as much of the prompts as a step may take.
     fn fill(&mut self, lanes: &[Lane], waits: &[Option<(usize, usize)>]) -> Result<Vec<Part>, Failure> {
         self.batch.clear();
-        let mut room = self.pace.tokens();
+        let mut room = self.step_tokens();
         let open = |at: &usize| lanes[*at].stop.is_none() && waits[*at].is_none();
         let mut order: Vec<usize> = (0..lanes.len()).filter(open).collect();
         order.sort_by_key(|&at| lanes[at].reads());
@@ -302,6 +310,15 @@ impl<'model> Session<'model> {
             room -= part.len();
         }
         Ok(step)
+    }
+
+    /// Tokens of the next step. Somebody waits for an answer, and it comes soonest in whole batches; the queue is worked
+    /// beside other things, and stops in time.
+    fn step_tokens(&self) -> usize {
+        match self.role {
+            Some(Role::Answer) => BATCH_TOKENS as usize,
+            _ => self.pace.tokens(),
+        }
     }
 
     /// Evaluates the batch: how many milliseconds that took.
