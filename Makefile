@@ -29,8 +29,8 @@ LOCOMO := $(wildcard ../shared/data/locomo/conv-*.json)
 GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
-.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval bench-inference torture fuzz fuzz-build \
-  fuzz-keep clean
+.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
+  bench-inference torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,10 +86,9 @@ bench-engine: setup ## Measure append, generation, opening and memory; JSON in t
 	@mkdir -p target/bench
 	cargo bench --locked --workspace --bench engine
 
-# Two threads that wait for each other without letting go of the processor stand still where something else runs.
 bench-inference: setup ## Measure inference beside plain, bare llama.cpp and Mem0's shape; JSON in target/bench/inference.json
 	@mkdir -p target/bench
-	OMP_WAIT_POLICY=passive cargo bench --locked --workspace --bench inference
+	cargo bench --locked --workspace --bench inference
 
 bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/bench/bank.json
 	@mkdir -p target/bench
