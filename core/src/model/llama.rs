@@ -54,8 +54,8 @@ pub struct LlamaSettings {
     /// each, without a word of a person, made again where they are missing or damaged. `None`: in memory only.
     pub states: Option<PathBuf>,
     /// Whether what was evaluated before is used again, several replies are written at once, and text that the
-    /// grammar forces is not chosen token by token. Default true. Replies are the same without, only slower: for
-    /// comparison and tests.
+    /// grammar forces is not chosen token by token. Default true. Without, the same tokens are read, more
+    /// slowly, and replies differ only where rounding decides (docs/inference.md): for comparison and tests.
     pub shortcuts: bool,
 }
 
