@@ -190,10 +190,15 @@ fn language_model(global: &Global, around: &Surroundings) -> Result<LlamaSetting
     settings.adapters = adapters.into_iter().filter_map(|(role, path)| Some((role, path.clone()?))).collect();
     settings.context_tokens = global.context.unwrap_or(settings.context_tokens);
     settings.threads = global.threads.unwrap_or(settings.threads);
-    settings.states = around.models.as_deref().and_then(Path::parent).map(|home| home.join("states"));
+    settings.states = states(around);
     // Beside the program where it was built or shipped; else llama.cpp looks where it was built.
     settings.backends = around.program.as_ref().map(|folder| folder.join("lib")).filter(|lib| lib.is_dir());
     Ok(settings)
+}
+
+/// Where evaluated starts of prompts are kept: in our own folder, beside the models.
+fn states(around: &Surroundings) -> Option<PathBuf> {
+    around.models.as_ref().map(|home| home.join("states"))
 }
 
 /// Threads of the embedding model. Default 2: what its speed was measured with (`core::embed`); short texts gain
@@ -213,6 +218,13 @@ mod tests {
             models: None,
             program: None,
         }
+    }
+
+    #[test]
+    fn starts_of_prompts_lie_in_our_own_folder() {
+        let home = Surroundings { models: Some("/cache/keepsake".into()), ..around(None) };
+        assert_eq!(states(&home), Some("/cache/keepsake/states".into()));
+        assert_eq!(states(&around(None)), None);
     }
 
     #[test]
