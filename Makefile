@@ -30,7 +30,7 @@ GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
 .PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
-  bench-inference torture fuzz fuzz-build fuzz-keep clean
+  bench-inference bench-growth torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +89,10 @@ bench-engine: setup ## Measure append, generation, opening and memory; JSON in t
 bench-inference: setup ## Measure inference beside plain, bare llama.cpp and Mem0's shape; JSON in target/bench/inference.json
 	@mkdir -p target/bench
 	cargo bench --locked --workspace --bench inference
+
+bench-growth: setup ## Measure memory over 1,000 turns (20 minutes); target/bench/growth.json and growth.svg
+	@mkdir -p target/bench
+	cargo bench --locked --workspace --bench growth
 
 bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/bench/bank.json
 	@mkdir -p target/bench

@@ -9,10 +9,10 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Turns of the same session that extraction reads before the turn itself: one fewer to two more, so that they begin
-    /// at the same turn for four turns in a row. Default 4: a guess; enough for "him" and "there", few enough that a
-    /// small model does not take facts from them.
+    /// at the same turn for four turns in a row. Default 2: enough for "him" and "there". Of the 64 turns of the demo a
+    /// model of 0.5B parameters failed 17 with 2, 25 with 4 and 34 with 4 to 10: it took facts from what was said before.
     pub context_turns: usize,
-    /// Memories shown to the manager for one fact. Default 6: the paper does not state its number; a small
+    /// Memories of the bank shown to the manager for the facts of a turn. Default 6: the paper does not state its number; a small
     /// model's choice gets worse with every distractor, and a fact rarely concerns more than two memories.
     pub shown_memories: usize,
     /// How many memories and turns are retrieved for a question. Default: the 60 best, as many as in Memory-R1,
@@ -57,7 +57,7 @@ pub struct Retention {
 impl Default for Config {
     fn default() -> Self {
         Self {
-            context_turns: 4,
+            context_turns: 2,
             shown_memories: 6,
             retrieved: Take::Best(60),
             distil: Distil::Trained,

@@ -22,7 +22,7 @@ pub mod types;
 pub mod when;
 
 pub use engine::{
-    AppendError, Budget, Ended, Engine, Findings, ForgetError, Found, Imported, Moment, OpenError,
+    AppendError, Budget, Effort, Ended, Engine, Findings, ForgetError, Found, Imported, Moment, OpenError,
     ProcessError, Progress, Receipt, RememberError, ReviseError, Search, SearchError, Selection, Setup,
     Stats, Undone,
 };

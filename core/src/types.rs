@@ -525,6 +525,8 @@ impl Question {
 pub struct Cancel {
     thrown: Arc<AtomicBool>,
     deadline: Option<Instant>,
+    /// Another switch that throws this one too.
+    other: Option<Arc<AtomicBool>>,
 }
 
 impl Cancel {
@@ -536,7 +538,13 @@ impl Cancel {
     /// The same switch, which also goes off by itself at `deadline`.
     #[must_use]
     pub fn until(&self, deadline: Instant) -> Self {
-        Self { thrown: Arc::clone(&self.thrown), deadline: Some(deadline) }
+        Self { deadline: Some(deadline), ..self.clone() }
+    }
+
+    /// The same switch, which `other` throws too, if it has no deadline of its own.
+    #[must_use]
+    pub(crate) fn or(&self, other: &Self) -> Self {
+        Self { other: Some(Arc::clone(&other.thrown)), ..self.clone() }
     }
 
     /// Throws the switch. It cannot be taken back.
@@ -547,6 +555,7 @@ impl Cancel {
     /// Whether it was thrown, or its deadline has passed.
     pub fn is_cancelled(&self) -> bool {
         self.thrown.load(Ordering::Relaxed)
+            || self.other.as_ref().is_some_and(|other| other.load(Ordering::Relaxed))
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }

@@ -20,8 +20,8 @@ use keepsake_core::types::{
     Cancel, MemoryId, MemoryState, NewTurn, Origin, Question, SpaceId, Timestamp, TurnId, UnitId,
 };
 use keepsake_core::{
-    Answer, AskError, Budget, Ended, Engine, Moment, ProcessError, RememberError, ReviseError, Selection,
-    Setup,
+    Answer, AskError, Budget, Effort, Ended, Engine, Moment, ProcessError, RememberError, ReviseError,
+    Selection, Setup,
 };
 use keepsake_tests::{engine, said, setup};
 
@@ -396,7 +396,7 @@ fn the_bank_can_be_read_as_it_was() {
         "- Tom lives in Leeds.",
         "ADD",
         "- Tom lives in York now.",
-        "UPDATE 1: Tom lives in York now.",
+        "UPDATE 2: Tom lives in York now.",
         "- Tom no longer likes tea.",
         "DELETE 1",
     ]);
@@ -528,7 +528,7 @@ fn a_turn_is_undone_as_a_whole_and_can_be_worked_again() {
         "ADD",
         "- Tom lives in York.\n- Tom no longer likes tea.\n- Tom has a cat.",
         "UPDATE 1: Tom lives in York.",
-        "DELETE 1",
+        "DELETE 2",
         "ADD",
         "- Tom lives in York.",
         "UPDATE 1: Tom lives in York.",
@@ -572,7 +572,9 @@ fn what_was_recalled_and_handed_back_adds_nothing() {
     let with_more = format!("Relevant memories:\n{handed_back}\nI have a boat.");
     let applied = remember(&engine, said("Tom", &with_more));
     assert_eq!((applied.len(), applied[2].operation), (3, Operation::Add));
-    assert!(!model.asked()[2].chat.user.split("Message of").nth(1).unwrap().contains("tea"));
+    let asked = model.asked()[2].chat.user.clone();
+    let (conversation, _) = asked.split_once("\n\n").unwrap();
+    assert_eq!(conversation.lines().last(), Some("Tom: Relevant memories: I have a boat."));
     assert_eq!(texts(&engine), ["Tom likes tea.", "Tom has a boat."]);
 }
 
@@ -806,6 +808,50 @@ fn budgets_and_cancellation_stop_between_and_inside_turns() {
     let progress = engine.process(&Budget::default(), &cancel, &mut |_| cancel.cancel()).unwrap();
     assert_eq!((progress.turns, progress.ended), (1, Ended::Cancelled));
     assert_eq!(engine.stats(&SpaceId::default()).unwrap().counts.waiting, 1);
+}
+
+#[test]
+fn a_paused_queue_waits_and_goes_on_where_it_was() {
+    let (engine, model) = scripted(&["- Tom likes tea.", "ADD", "- Tom has a boat.", "ADD", "tea"]);
+    for text in ["I like tea.", "I have a boat."] {
+        engine.append(said("Tom", text)).unwrap();
+    }
+    let process = |pauses: bool| {
+        let mut pause = |_: &_| {
+            if pauses {
+                engine.set_effort(Effort::Paused)
+            }
+        };
+        let progress = engine.process(&Budget::default(), &Cancel::new(), &mut pause).unwrap();
+        (progress.turns, progress.ended)
+    };
+    engine.set_effort(Effort::Paused);
+    engine.set_effort(Effort::Paused);
+    assert_eq!((process(false), model.asked().len()), ((0, Ended::Paused), 0));
+    let refused = engine.remember(said("Tom", "I have a hat."), &Cancel::new()).unwrap_err();
+    assert!(matches!(refused, RememberError::Paused { turn: TurnId(3) }), "{refused}");
+    engine.forget(UnitId::Turn(TurnId(3))).unwrap();
+    engine.set_effort(Effort::Gentle);
+    assert_eq!(process(true), (1, Ended::Paused));
+    assert_eq!(texts(&engine), ["Tom likes tea."]);
+    engine.set_effort(Effort::Full);
+    assert_eq!(process(false), (1, Ended::Empty));
+    assert_eq!(texts(&engine), ["Tom likes tea.", "Tom has a boat."]);
+    engine.set_effort(Effort::Paused);
+    assert_eq!(ask(&engine, |_| ()).unwrap().text.as_deref(), Some("tea"), "answers are not for the queue");
+}
+
+#[test]
+fn memory_that_was_given_back_is_made_again() {
+    let (engine, _) = scripted(&["- Tom likes tea.", "ADD", "- Tom has a boat.", "ADD"]);
+    remember(&engine, said("Tom", "I like tea."));
+    let found = |engine: &Engine| engine.search(&SpaceId::default(), "tea boat", 5).unwrap();
+    let before = found(&engine);
+    engine.release_memory();
+    assert_eq!(found(&engine), before);
+    engine.release_memory();
+    remember(&engine, said("Tom", "I have a boat."));
+    assert_eq!(found(&engine).len(), before.len() + 2);
 }
 
 #[test]

@@ -69,6 +69,12 @@ pub enum RememberError {
         /// The turn.
         turn: TurnId,
     },
+    /// It was stored and waits; the host paused the queue.
+    #[error("the queue is paused; turn {turn} is stored and waits in it")]
+    Paused {
+        /// The turn.
+        turn: TurnId,
+    },
     /// It was stored and waits; there is no model.
     #[error("there is no language model; turn {turn} is stored and waits in the queue")]
     NoModel {

@@ -122,8 +122,22 @@ pub enum Ended {
     Budget,
     /// The caller stopped it.
     Cancelled,
+    /// The host paused the queue, see [`Engine::set_effort`].
+    Paused,
     /// There is no language model; vectors were made up for, and the queue waits.
     NoModel,
+}
+
+/// How hard the queue may be worked. Answers are always given at full speed: somebody waits for them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// As fast as it goes.
+    #[default]
+    Full,
+    /// Resting as long as it computes: the device is hot, or its battery low.
+    Gentle,
+    /// Not at all: the app is in the background, say.
+    Paused,
 }
 
 /// What became of one turn.
@@ -201,6 +215,8 @@ struct Inner {
     writer: Mutex<()>,
     /// Held while the queue is worked.
     working: Mutex<()>,
+    /// Thrown while the queue is paused.
+    pause: Mutex<Cancel>,
     /// When it was last looked for what is to be forgotten unasked.
     retained: Mutex<Option<Timestamp>>,
     /// Indexes are built when a space is first used.
@@ -219,8 +235,8 @@ impl Engine {
 
     /// An engine over any bank; the key of `setup` is then the bank's own affair.
     pub fn with_bank(bank: Arc<dyn Bank>, setup: Setup) -> Self {
-        let (writer, working, retained, spaces) = Default::default();
-        Self(Arc::new(Inner { bank, setup, writer, working, retained, spaces }))
+        let (writer, working, pause, retained, spaces) = Default::default();
+        Self(Arc::new(Inner { bank, setup, writer, working, pause, retained, spaces }))
     }
 
     /// Stores a turn, durably, and puts it into the queue. Takes milliseconds and asks no model. A turn whose
@@ -254,13 +270,15 @@ impl Engine {
         let inner = &*self.0;
         let _working = lock(&inner.working);
         let deadline = budget.time.and_then(|time| Instant::now().checked_add(time));
-        let stop = deadline.map_or_else(|| cancel.clone(), |deadline| cancel.until(deadline));
+        let pause = lock(&inner.pause).clone();
+        let stop = deadline.map_or_else(|| cancel.clone(), |deadline| cancel.until(deadline)).or(&pause);
         let forgotten = inner.forget_due()?;
         let mut progress =
             Progress { turns: 0, failed: 0, forgotten, ended: Ended::Empty, usage: Usage::default() };
-        let ended = |stop: &Cancel| match (cancel.is_cancelled(), stop.is_cancelled()) {
-            (true, _) => Some(Ended::Cancelled),
-            (_, true) => Some(Ended::Budget),
+        let ended = |stop: &Cancel| match (cancel.is_cancelled(), pause.is_cancelled(), stop.is_cancelled()) {
+            (true, ..) => Some(Ended::Cancelled),
+            (_, true, _) => Some(Ended::Paused),
+            (.., true) => Some(Ended::Budget),
             _ => None,
         };
         inner.embed_rest(&stop)?;
@@ -311,6 +329,31 @@ impl Engine {
         }
     }
 
+    /// Says how hard the queue may be worked from now on. Pausing stops work that is under way within a step of the
+    /// model, by default 60 ms; the turn that was being worked still waits, and `process` goes on with it later.
+    pub fn set_effort(&self, effort: Effort) {
+        let mut pause = lock(&self.0.pause);
+        match (effort, pause.is_cancelled()) {
+            (Effort::Paused, _) => pause.cancel(),
+            (_, true) => *pause = Cancel::new(),
+            _ => {}
+        }
+        if let Some(model) = &self.0.setup.model {
+            model.set_gentle(effort == Effort::Gentle);
+        }
+    }
+
+    /// Gives back memory that the system is short of: indexes and the model's working memory. Nothing is lost; what
+    /// comes next takes longer, a search of a large space by seconds.
+    pub fn release_memory(&self) {
+        let inner = &*self.0;
+        if let Some(model) = &inner.setup.model {
+            model.release_memory();
+        }
+        let _writer = lock(&inner.writer);
+        inner.spaces.write().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Stores a turn and works the queue up to it: its receipt.
     pub fn remember(&self, turn: NewTurn, cancel: &Cancel) -> Result<Receipt, RememberError> {
         let id = self.append(turn)?.id;
@@ -329,6 +372,7 @@ impl Engine {
             match progress.ended {
                 Ended::Empty | Ended::Budget => {}
                 Ended::Cancelled => return Err(RememberError::Cancelled { turn: id }),
+                Ended::Paused => return Err(RememberError::Paused { turn: id }),
                 Ended::NoModel => return Err(RememberError::NoModel { turn: id }),
             }
             if self.0.bank.turn(id)?.is_none() {

@@ -6,20 +6,23 @@
 //! Rooms it touches: types, prompt (chat pieces, fingerprint), model.
 
 mod choose;
+mod context;
 mod grammar;
-mod kept;
 mod lane;
 mod memory;
+mod pace;
 mod session;
 mod state;
+mod streams;
 mod vocabulary;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use llama_cpp_2::llama_backend::LlamaBackend;
@@ -83,6 +86,7 @@ pub struct LlamaModel {
     context_tokens: usize,
     adapted: BTreeSet<Role>,
     at_once: usize,
+    gentle: Arc<AtomicBool>,
 }
 
 impl LlamaModel {
@@ -98,7 +102,16 @@ impl LlamaModel {
 
         let (jobs, inbox) = channel();
         let (ready, loaded) = channel();
-        let plan = worker::Plan { settings: settings.clone(), context_tokens, format, backend };
+        let head_width = memory::head_width(&head);
+        let gentle = Arc::new(AtomicBool::new(false));
+        let plan = worker::Plan {
+            settings: settings.clone(),
+            context_tokens,
+            head_width,
+            format,
+            backend,
+            gentle: Arc::clone(&gentle),
+        };
         let thread = std::thread::Builder::new()
             .name("keepsake-model".to_owned())
             .spawn(move || worker::run(&plan, &inbox, &ready))
@@ -109,7 +122,8 @@ impl LlamaModel {
             thread: Some(thread),
             context_tokens: context_tokens as usize,
             adapted: settings.adapters.keys().copied().collect(),
-            at_once: if settings.shortcuts { session::LANES } else { 1 },
+            at_once: if settings.shortcuts { session::LANES as usize } else { 1 },
+            gentle,
         })
     }
 
@@ -189,6 +203,15 @@ impl LanguageModel for LlamaModel {
     fn complete_all(&self, requests: &[Request], cancel: &Cancel) -> Vec<Result<Completion, ModelError>> {
         self.ask(requests, cancel, &mut |_| ControlFlow::Continue(()))
             .unwrap_or_else(|_| requests.iter().map(|_| Err(thread_ended())).collect())
+    }
+
+    fn set_gentle(&self, gentle: bool) {
+        self.gentle.store(gentle, Ordering::Relaxed);
+    }
+
+    fn release_memory(&self) {
+        // A thread that has ended holds nothing.
+        let _ = self.send(Job::ReleaseMemory);
     }
 }
 

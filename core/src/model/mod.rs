@@ -73,6 +73,13 @@ pub trait LanguageModel: Send + Sync {
         let go_on = &mut |_: &str| ControlFlow::Continue(());
         requests.iter().map(|request| self.complete(request, cancel, go_on)).collect()
     }
+
+    /// The device is hot or its battery low: from now on the manager's work, for which nobody waits, is to rest as long
+    /// as it computes; or no longer. A model that cannot does nothing.
+    fn set_gentle(&self, _gentle: bool) {}
+
+    /// The system is short of memory: gives back what can be made again. The next completion takes a little longer.
+    fn release_memory(&self) {}
 }
 
 /// What a model is asked.

@@ -24,11 +24,6 @@ impl<'a> Ahead<'a> {
         Self { model, given: Mutex::default() }
     }
 
-    /// How many completions the model works on at once.
-    pub fn at_once(&self) -> usize {
-        self.model.at_once()
-    }
-
     /// Asks these at once. What fails or is stopped is asked again when it is needed, and fails then.
     pub fn ask(&self, requests: &[Request], cancel: &Cancel) {
         let completions = self.model.complete_all(requests, cancel);
@@ -61,6 +56,14 @@ impl LanguageModel for Ahead<'_> {
 
     fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
         self.model.count_tokens(text)
+    }
+
+    fn at_once(&self) -> usize {
+        self.model.at_once()
+    }
+
+    fn complete_all(&self, requests: &[Request], cancel: &Cancel) -> Vec<Result<Completion, ModelError>> {
+        self.model.complete_all(requests, cancel)
     }
 
     fn complete(

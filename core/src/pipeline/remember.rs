@@ -7,6 +7,7 @@
 
 use std::ops::ControlFlow;
 
+use super::ahead::Ahead;
 use super::complete;
 use super::guard::{self, Said, Verdict};
 use super::retrieve::{self, Query};
@@ -14,7 +15,7 @@ use crate::bank::{Bank, BankError, Commit, FailReason, MemoryWrite, Step, TurnOu
 use crate::config::{Config, Take};
 use crate::decision::{Applied, Guard, Operation, Shown};
 use crate::embed::{EmbedError, Embedder, Vector};
-use crate::index::{About, SpaceIndex};
+use crate::index::{About, SpaceIndex, terms};
 use crate::model::{LanguageModel, ModelError, Request, Role, Sampling, Stop, Usage};
 use crate::prompt::{BadReply, extract, manage};
 use crate::types::{Cancel, Fact, Memory, MemoryId, MemoryState, Timestamp, Turn, UnitId};
@@ -239,6 +240,8 @@ fn around_text(turn: &Turn, before: &[Turn]) -> String {
     text
 }
 
+/// Decides about the facts of a turn, in their order. The memories they are compared with are the same for all of them,
+/// so that what the model reads begins alike; a later fact also sees what an earlier one made or changed.
 fn manage_facts(
     tools: &Tools<'_>,
     turn: &Turn,
@@ -248,6 +251,42 @@ fn manage_facts(
 ) -> Result<OrReason<(Vec<Applied>, Draft)>, WorkError> {
     let (next, now) = (tools.bank.next_memory_id()?, tools.now);
     let mut draft = Draft { turn: turn.clone(), now, next, writes: Vec::new(), read: Vec::new() };
+    draft.read = related(tools, &facts)?;
+    let ahead = Ahead::new(tools.model);
+    if ahead.at_once() > 1 {
+        ahead.ask(&independent(tools, &draft, &facts)?, cancel);
+    }
+    let tools = Tools { model: &ahead, ..*tools };
+    let decided = decide(&tools, &mut draft, facts, cancel, usage);
+    *usage += ahead.wasted();
+    Ok(decided?.map(|applied| (applied, draft)))
+}
+
+/// What the model will be asked about those facts that share no word with one before them, beside the speaker's name:
+/// whatever is decided about the others, nothing new is shown for these. None for less than two.
+fn independent(tools: &Tools<'_>, draft: &Draft, facts: &[Extracted]) -> Result<Vec<Request>, WorkError> {
+    let (mut requests, mut before) = (Vec::new(), Vec::new());
+    for extracted in facts {
+        let Extracted::Fact(fact) = extracted else { continue };
+        let words = draft.words(&fact.text);
+        if !words.iter().any(|word| before.contains(word)) {
+            let shown = draft.shown(tools.bank, fact)?;
+            let asks = known(&draft.turn, fact, &shown).is_none();
+            requests.extend(asks.then(|| manage_request(fact, &shown)));
+        }
+        before.extend(words);
+    }
+    Ok(if requests.len() > 1 { requests } else { Vec::new() })
+}
+
+fn decide(
+    tools: &Tools<'_>,
+    draft: &mut Draft,
+    facts: Vec<Extracted>,
+    cancel: &Cancel,
+    usage: &mut Usage,
+) -> Result<OrReason<Vec<Applied>>, WorkError> {
+    let turn = &draft.turn.clone();
     let mut applied = Vec::new();
     for extracted in facts {
         let fact = match extracted {
@@ -257,23 +296,20 @@ fn manage_facts(
                 continue;
             }
         };
-        let shown = related(tools, &mut draft, &fact)?;
-        if let Some(known) = guard::already_known(&fact.text, turn.origin, shown.memories()) {
-            applied.push(nothing_done(fact.text, None, Some(known), Some(Guard::AlreadyKnown)));
-            continue;
+        let shown = draft.shown(tools.bank, &fact)?;
+        match known(turn, &fact, &shown) {
+            Some(Known::Already(memory)) => {
+                applied.push(nothing_done(fact.text, None, Some(memory), Some(Guard::AlreadyKnown)));
+                continue;
+            }
+            Some(Known::Unvouched(old)) => {
+                let verdict = Verdict::Replace { old: old.clone(), text: fact.text.clone() };
+                applied.push(draft.apply(fact, None, verdict, Some(Guard::Vouched)));
+                continue;
+            }
+            None => {}
         }
-        if let Some(old) = guard::unvouched(&fact.text, turn.origin, shown.memories()) {
-            let verdict = Verdict::Replace { old: old.clone(), text: fact.text.clone() };
-            applied.push(draft.apply(fact, None, verdict, Some(Guard::Vouched)));
-            continue;
-        }
-        let request = Request {
-            role: Role::Manager,
-            chat: manage::chat(&fact, &shown),
-            grammar: Some(manage::grammar(&shown)),
-            max_tokens: MANAGE_TOKENS,
-            sampling: Sampling::Greedy,
-        };
+        let request = manage_request(&fact, &shown);
         let decision = match ask(tools.model, &request, cancel, usage, manage::parse)? {
             Ok(decision) => decision,
             Err(reason) => return Ok(Err(reason)),
@@ -296,7 +332,30 @@ fn manage_facts(
         }
         applied.push(draft.apply(fact, Some(operation), verdict, guard));
     }
-    Ok(Ok((applied, draft)))
+    Ok(Ok(applied))
+}
+
+/// What is known of a fact without asking a model.
+enum Known<'a> {
+    /// A memory says it word for word.
+    Already(&'a Memory),
+    /// A memory of a less trusted origin says it.
+    Unvouched(&'a Memory),
+}
+
+fn known<'a>(turn: &Turn, fact: &Fact, shown: &'a Shown) -> Option<Known<'a>> {
+    let already = guard::already_known(&fact.text, turn.origin, shown.memories()).map(Known::Already);
+    already.or_else(|| guard::unvouched(&fact.text, turn.origin, shown.memories()).map(Known::Unvouched))
+}
+
+fn manage_request(fact: &Fact, shown: &Shown) -> Request {
+    Request {
+        role: Role::Manager,
+        chat: manage::chat(fact, shown),
+        grammar: Some(manage::grammar(shown)),
+        max_tokens: MANAGE_TOKENS,
+        sampling: Sampling::Greedy,
+    }
 }
 
 /// The memory that says this already and waits to be confirmed.
@@ -335,34 +394,39 @@ fn ask<T>(
     Ok(parse(&completion.text).map_err(|BadReply| FailReason::Unparseable))
 }
 
-/// The memories a fact may concern, as the draft has them.
-fn related(tools: &Tools<'_>, draft: &mut Draft, fact: &Fact) -> Result<Shown, WorkError> {
-    let vector = embed_one(tools.embedder, &fact.text)?;
-    let mut hits = Vec::new();
+/// The memories of the bank that the facts of a turn may concern, oldest first: of each fact the best, then of each the
+/// second best, until there are enough.
+fn related(tools: &Tools<'_>, facts: &[Extracted]) -> Result<Vec<UnitId>, WorkError> {
+    let texts = facts.iter().filter_map(|extracted| match extracted {
+        Extracted::Fact(fact) => Some(fact.text.as_str()),
+        Extracted::Ungrounded(_) => None,
+    });
+    let texts: Vec<&str> = texts.collect();
+    let mut vectors: Vec<Option<Vector>> = vec![None; texts.len()];
+    if let Some(embedder) = tools.embedder
+        && !texts.is_empty()
+    {
+        vectors = embed_all(embedder, &texts)?.into_iter().map(Some).collect();
+    }
+    let most = tools.config.shown_memories;
+    let mut found = Vec::new();
     (tools.index)(&mut |index| {
         let memories_only = |about: &About| about.unit.memory().is_some();
-        let query = Query { text: &fact.text, vector: vector.as_ref(), asked: None };
-        let take = Take::Best(tools.config.shown_memories);
-        hits = retrieve::retrieve(index, tools.config, &query, &memories_only, take);
+        for (text, vector) in texts.iter().zip(&vectors) {
+            let query = Query { text, vector: vector.as_ref(), asked: None };
+            let hits = retrieve::retrieve(index, tools.config, &query, &memories_only, Take::Best(most));
+            found.extend(hits.into_iter().enumerate().map(|(rank, hit)| (rank, hit.unit)));
+        }
     });
-    let mut memories = draft.new_memories();
-    for hit in hits {
-        if let UnitId::Memory(id) = hit.unit
-            && let Some(memory) = draft.current(tools.bank, id)?
-        {
-            draft.read.push(hit.unit);
-            memories.push(memory);
+    found.sort_by_key(|(rank, _)| *rank);
+    let mut units: Vec<UnitId> = Vec::new();
+    for (_, unit) in found {
+        if units.len() < most && !units.contains(&unit) {
+            units.push(unit);
         }
     }
-    memories.truncate(tools.config.shown_memories);
-    Ok(Shown::new(memories))
-}
-
-fn embed_one(embedder: Option<&dyn Embedder>, text: &str) -> Result<Option<Vector>, EmbedError> {
-    embedder
-        .map(|embedder| embed_all(embedder, &[text]))
-        .transpose()
-        .map(|all| all.and_then(|mut all| all.pop()))
+    units.sort();
+    Ok(units)
 }
 
 /// Embeds, and holds an embedder to its promise of one vector for each text.
@@ -385,7 +449,7 @@ struct Draft {
     now: Timestamp,
     next: MemoryId,
     writes: Vec<(Memory, Option<u32>)>,
-    /// The memories of the bank that were shown.
+    /// The memories of the bank that were found for the turn.
     read: Vec<UnitId>,
 }
 
@@ -397,6 +461,27 @@ impl Draft {
             .filter(|(memory, expects)| expects.is_none() && memory.state == MemoryState::Current)
             .map(|(memory, _)| memory.clone())
             .collect()
+    }
+
+    /// What a text is about, beside the turn's speaker.
+    fn words(&self, text: &str) -> Vec<String> {
+        let name = terms(&self.turn.speaker);
+        terms(text).into_iter().filter(|word| !name.contains(word)).collect()
+    }
+
+    /// The memories that a fact may concern, as this draft has them: those of the bank that were found for the turn, and
+    /// those it made itself that share a word with the fact, beside its speaker's name.
+    fn shown(&self, bank: &dyn Bank, fact: &Fact) -> Result<Shown, BankError> {
+        let mut memories = Vec::new();
+        for unit in &self.read {
+            if let UnitId::Memory(id) = unit {
+                memories.extend(self.current(bank, *id)?);
+            }
+        }
+        let words = self.words(&fact.text);
+        let shares = |memory: &Memory| self.words(&memory.text).iter().any(|word| words.contains(word));
+        memories.extend(self.new_memories().into_iter().filter(shares));
+        Ok(Shown::new(memories))
     }
 
     /// A memory as it stands with this draft, if it holds.

@@ -85,6 +85,12 @@ impl<'a> Pipeline<'a> {
         self.memories.len()
     }
 
+    /// Adds a memory as it is.
+    pub(crate) fn know(&mut self, text: &str) {
+        let vector = self.vector(text);
+        self.memories.push((text.to_owned(), vector));
+    }
+
     /// Remembers what one turn says: so many facts, as many as ours took from it. Left to itself a small model mostly
     /// answers with an empty list, and then there is nothing to compare.
     pub(crate) fn turn(&mut self, speaker: &str, text: &str, facts: usize) {
@@ -163,10 +169,7 @@ impl<'a> Pipeline<'a> {
         for element in printed {
             let known = element.id.parse().ok().and_then(|id: usize| found.get(id)).copied();
             match (element.event.as_str(), known) {
-                ("ADD", _) => {
-                    let vector = self.vector(&element.text);
-                    self.memories.push((element.text, vector));
-                }
+                ("ADD", _) => self.know(&element.text),
                 ("UPDATE", Some(at)) => {
                     let vector = self.vector(&element.text);
                     self.memories[at] = (element.text, vector);

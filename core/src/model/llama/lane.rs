@@ -19,7 +19,9 @@ pub(super) struct Lane {
     pub(super) fixed: bool,
     /// The prompt, then the reply; without a token that ends it.
     pub(super) tokens: Vec<LlamaToken>,
-    /// How many of `tokens` its sequence holds.
+    /// The stream it is worked in.
+    pub(super) stream: usize,
+    /// How many of `tokens` that stream holds.
     pub(super) evaluated: usize,
     pub(super) usage: Usage,
     pub(super) stop: Option<Stop>,
@@ -53,6 +55,7 @@ impl Lane {
             start,
             fixed: prompt::is_fixed(&request.chat.system),
             tokens,
+            stream: 0,
             evaluated: 0,
             usage,
             stop: None,
@@ -65,14 +68,9 @@ impl Lane {
         })
     }
 
-    /// Tokens that its sequence may come to hold.
+    /// Tokens that its stream may come to hold.
     pub(super) fn most_tokens(&self) -> usize {
         self.prompt + self.max_tokens
-    }
-
-    /// The prompt's tokens.
-    pub(super) fn prompt(&self) -> &[LlamaToken] {
-        &self.tokens[..self.prompt]
     }
 
     /// Tokens that are there and not evaluated yet.
@@ -97,7 +95,7 @@ impl Lane {
         self.evaluated += count;
     }
 
-    /// Goes on from the logits of its last token: chooses the next one, takes what the grammar takes_forced behind it, and
+    /// Goes on from the logits of its last token: chooses the next one, takes what the grammar forces behind it, and
     /// notices the end. New text goes to `emit`.
     pub(super) fn go_on(
         &mut self,

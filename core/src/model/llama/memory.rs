@@ -2,7 +2,7 @@
 //!
 //! Rooms it touches: model, model::gguf.
 
-use super::{LlamaSettings, session};
+use super::{LlamaSettings, context, session};
 use crate::model::ModelError;
 use crate::model::gguf::Gguf;
 
@@ -22,22 +22,32 @@ pub(super) fn check(settings: &LlamaSettings, head: &Gguf, context_tokens: u32) 
     Ok(())
 }
 
-/// Weights, KV cache of 16-bit keys and values for every token of the context, logits and activations of one
-/// batch, and 32 MiB for the rest. An estimate: measured on SmolLM2-135M it is above what is really taken.
+/// Weights, KV cache of the larger of both shapes of context, logits and activations of one step, and 32 MiB for the
+/// rest. An estimate: measured on SmolLM2-135M it is above what is really taken.
 fn needed_bytes(head: &Gguf, context_tokens: u32) -> u64 {
     let of = |key| head.of_architecture(key);
     let width = of("embedding_length").unwrap_or(4096);
-    let heads = of("attention.head_count").unwrap_or(32).max(1);
-    let kv_heads = of("attention.head_count_kv").unwrap_or(heads);
-    let head_width = of("attention.key_length").unwrap_or(width / heads);
-    let layers = of("block_count").unwrap_or(32);
+    let kv_heads = of("attention.head_count_kv").unwrap_or(heads(head));
     let vocabulary = head.array_length("tokenizer.ggml.tokens").unwrap_or(32_000);
-    let per_token =
-        2_u64.saturating_mul(layers).saturating_mul(kv_heads).saturating_mul(head_width).saturating_mul(2);
-    let cache = per_token.saturating_mul(u64::from(context_tokens + session::START_TOKENS));
-    let batch = u64::from(session::BATCH_TOKENS)
+    // 16-bit keys and values of one token in all layers.
+    let per_token = [of("block_count").unwrap_or(32), kv_heads, head_width(head), 2, 2]
+        .into_iter()
+        .fold(1, u64::saturating_mul);
+    let most_tokens = context_tokens.max(session::LANES * context::LANE_TOKENS.min(context_tokens));
+    let cache = per_token.saturating_mul(u64::from(most_tokens));
+    let step = u64::from(context::LONG_STEP)
         .saturating_mul(vocabulary.saturating_add(width.saturating_mul(16)).saturating_mul(4));
-    head.tensor_bytes.saturating_add(cache).saturating_add(batch).saturating_add(32 * MIB)
+    head.tensor_bytes.saturating_add(cache).saturating_add(step).saturating_add(32 * MIB)
+}
+
+fn heads(head: &Gguf) -> u64 {
+    head.of_architecture("attention.head_count").unwrap_or(32).max(1)
+}
+
+/// Numbers of a key of one attention head.
+pub(super) fn head_width(head: &Gguf) -> u64 {
+    let width = head.of_architecture("embedding_length").unwrap_or(4096);
+    head.of_architecture("attention.key_length").unwrap_or(width / heads(head))
 }
 
 /// What the system can give without swapping; the container's limit where it is lower.

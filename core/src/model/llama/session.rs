@@ -1,60 +1,55 @@
-//! A model with its context: reads prompts and writes replies, several at a time as parallel sequences.
+//! A model at work: reads prompts and writes replies, several side by side.
 //!
-//! What a prompt shares with one that was read before is copied, not evaluated; the fixed start of each is kept, on
-//! the disk too where the host gave a folder. Every step of a running batch evaluates what all of its replies wait
-//! for at once. With [`LlamaSettings::shortcuts`] off nothing of this is done: one prompt at a time, from its first
-//! token.
+//! What a prompt shares with one that was read before is not evaluated again; the fixed start of each is kept, on the
+//! disk too where the host gave a folder. With [`LlamaSettings::shortcuts`](super::LlamaSettings::shortcuts) off nothing
+//! of this is done: one prompt at a time, from its first token.
 //!
 //! Rooms it touches: model.
 
-use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
-use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::LlamaContextParams;
-use llama_cpp_2::llama_batch::LlamaBatch;
-use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
+use llama_cpp_2::context::session::SeqState;
+use llama_cpp_2::model::LlamaModel;
+use llama_cpp_2::token::LlamaToken;
 
+use super::context::{Context, Failure, LANE_STEP, LONG_STEP, Part, Shape};
 use super::grammar::Grammars;
-use super::kept::{self, Kept, MOST_KEPT};
 use super::lane::Lane;
-use super::state::States;
+use super::pace::Pace;
+use super::state::{Start, States};
 use super::vocabulary::Vocabulary;
-use super::worker::Plan;
+use super::worker::{Adapters, Plan};
 use crate::model::{Completion, ModelError, Request, Role};
 
-/// Tokens evaluated in one step at most, and how large the logits buffer of llama.cpp becomes (128 × a vocabulary of
-/// 49,152 × 4 bytes = 24 MiB).
-pub(super) const BATCH_TOKENS: u32 = 128;
-/// Tokens of the context beyond those of one prompt and reply: room for the starts of all steps, which have about
-/// 450 together.
-pub(super) const START_TOKENS: u32 = 512;
-/// Replies written at a time. Default 4: see docs/inference.md.
-pub(super) const LANES: usize = 4;
-/// How long one step of the queue's work may take, milliseconds: a cancellation waits for its end, and has 100.
-const STEP_MS: f64 = 50.0;
-/// Fewest tokens of a step: below this a step costs hardly less.
-const FEWEST_TOKENS: usize = 8;
+/// Replies written side by side. Default 4: see docs/inference.md.
+pub(super) const LANES: u32 = 4;
+/// Most starts kept in memory: those of extract, manage, distil and answer, twice.
+const MOST_STARTS: usize = 8;
 
-pub(super) type Adapters = BTreeMap<Role, LlamaLoraAdapter>;
-
-/// A model with its context.
+/// A model at work.
 pub(super) struct Session<'model> {
     plan: &'model Plan,
-    context: LlamaContext<'model>,
+    model: &'model Arc<LlamaModel>,
     adapters: &'model mut Adapters,
     vocabulary: Arc<Vocabulary>,
     grammars: Grammars,
     states: Option<States>,
-    batch: LlamaBatch<'static>,
-    kept: Kept,
-    /// The agent whose adapter the context runs with.
-    role: Option<Role>,
+    /// The one that the last request needed.
+    context: Option<Context<'model>>,
+    starts: Vec<KnownStart>,
     pace: Pace,
     /// Models with a recurrent state cannot step back or begin in the middle.
     shortcuts: bool,
+}
+
+/// An evaluated start.
+struct KnownStart {
+    adapter: Option<Role>,
+    kind: &'static str,
+    tokens: Vec<LlamaToken>,
+    snapshot: SeqState,
 }
 
 impl<'model> Session<'model> {
@@ -68,25 +63,34 @@ impl<'model> Session<'model> {
             .ok_or_else(|| ModelError::ChatFormat { path: settings.model.clone() })?;
         let vocabulary = Arc::new(vocabulary);
         let shortcuts = settings.shortcuts && !model.is_recurrent() && !model.is_hybrid();
-        let grammars = Grammars::new(&vocabulary)?;
         let states = settings.states.as_deref().filter(|_| shortcuts).and_then(|folder| {
-            States::new(settings, folder, "f16")
+            States::new(settings, folder)
                 .inspect_err(|error| log::warn!("prompts' starts are not kept on the disk: {error}"))
                 .ok()
         });
-        Ok(Self {
+        let mut session = Self {
             plan,
-            context: context(plan, model)?,
+            model,
             adapters,
+            grammars: Grammars::new(&vocabulary)?,
             vocabulary,
-            grammars,
             states,
-            batch: LlamaBatch::new(BATCH_TOKENS as usize, 1),
-            kept: Kept::default(),
-            role: None,
+            context: None,
+            starts: Vec::new(),
             pace: Pace::default(),
             shortcuts,
-        })
+        };
+        // A model that cannot work is told when it is loaded.
+        session
+            .open(Shape::Lanes(session.lanes()), Role::Manager)
+            .map_err(|Failure(what)| ModelError::Failed(what))?;
+        Ok(session)
+    }
+
+    /// Frees the context and what is kept in memory; both are made again when they are needed.
+    pub(super) fn release_memory(&mut self) {
+        self.context = None;
+        self.starts.clear();
     }
 
     /// How many tokens `text` has as content.
@@ -129,16 +133,23 @@ impl<'model> Session<'model> {
         Lane::new(request, prompt, constraint, self.shortcuts)
     }
 
-    /// Whether a reply can be written beside these.
-    fn fits(&self, ready: &[Lane], lane: &Lane) -> bool {
-        let tokens: usize = ready.iter().map(Lane::most_tokens).sum();
-        let most = if self.shortcuts { LANES } else { 1 };
-        ready.len() < most
-            && ready.iter().all(|other| other.role == lane.role)
-            && (ready.is_empty() || tokens + lane.most_tokens() <= self.plan.context_tokens as usize)
+    /// How many replies are written side by side.
+    fn lanes(&self) -> u32 {
+        if self.shortcuts { LANES } else { 1 }
     }
 
-    /// Writes these replies at once. An error is that of all of them.
+    fn shape(&self, lane: &Lane) -> Shape {
+        Shape::for_tokens(lane.role, lane.most_tokens(), self.lanes(), self.plan.context_tokens)
+    }
+
+    /// Whether a reply can be written beside these.
+    fn fits(&self, ready: &[Lane], lane: &Lane) -> bool {
+        let Some(first) = ready.first() else { return true };
+        let Shape::Lanes(most) = self.shape(lane) else { return false };
+        self.shape(first) == self.shape(lane) && first.role == lane.role && ready.len() < most as usize
+    }
+
+    /// Writes these replies side by side. An error is that of all of them.
     fn work(
         &mut self,
         mut lanes: Vec<Lane>,
@@ -146,326 +157,224 @@ impl<'model> Session<'model> {
         stopped: &mut dyn FnMut() -> bool,
         emit: &mut dyn FnMut(usize, String),
     ) -> Vec<Result<Completion, ModelError>> {
-        let worked = self
-            .begin(&mut lanes, stopped)
-            .and_then(|waits| self.run(&mut lanes, &waits, stopped, &mut |at, text| emit(first + at, text)))
-            .and_then(|()| self.keep(&lanes));
-        match worked {
+        match self.run(&mut lanes, stopped, &mut |at, text| emit(first + at, text)) {
             Ok(()) => lanes.into_iter().map(|lane| Ok(lane.finish())).collect(),
             Err(Failure(what)) => {
-                self.forget();
+                // What it holds is not known any more.
+                self.context = None;
                 lanes.iter().map(|_| Err(ModelError::Failed(what.clone()))).collect()
             }
         }
     }
 
-    /// Gives every lane what is held of its prompt. A lane that shares more with one before it waits for that one:
-    /// which, and for how many tokens.
-    fn begin(
-        &mut self,
-        lanes: &mut [Lane],
-        stopped: &mut dyn FnMut() -> bool,
-    ) -> Result<Vec<Option<(usize, usize)>>, Failure> {
-        let mut waits = vec![None; lanes.len()];
-        let Some(role) = lanes.first().map(|lane| lane.role) else { return Ok(waits) };
-        self.take_role(role)?;
-        if !self.shortcuts {
-            self.context.clear_kv_cache();
-            return Ok(waits);
-        }
-        let adapter = self.adapters.contains_key(&role).then_some(role);
-        for lane in lanes.iter_mut() {
-            self.hold_start(adapter, lane, stopped)?;
-        }
-        for at in 0..lanes.len() {
-            // The last token is evaluated in any case, because its logits are wanted.
-            let most = lanes[at].tokens.len() - 1;
-            let held = self.kept.longest(adapter, &lanes[at].tokens[..most]);
-            if let Some((kept, length)) = held {
-                self.copy(LANES + kept, at, length)?;
-                lanes[at].evaluated = length;
-            }
-            let others =
-                (0..at).map(|other| (other, kept::shared(lanes[other].prompt(), &lanes[at].tokens[..most])));
-            waits[at] = others.max_by_key(|(_, length)| *length).filter(|(_, n)| *n > lanes[at].evaluated);
-        }
-        self.make_room(lanes.iter().map(Lane::most_tokens).sum())?;
-        Ok(waits)
-    }
-
-    /// Drops what is kept until so many more tokens fit into the context.
-    fn make_room(&mut self, tokens: usize) -> Result<(), Failure> {
-        let room = (self.plan.context_tokens + START_TOKENS) as usize;
-        while tokens + self.kept.tokens() > room
-            && let Some(kept) = self.kept.drop_one()
-        {
-            self.clear(LANES + kept, 0)?;
-        }
-        Ok(())
-    }
-
-    /// Sees to it that the fixed start of a prompt is held: from before, from the disk, or evaluated now.
-    fn hold_start(
-        &mut self,
-        adapter: Option<Role>,
-        lane: &mut Lane,
-        stopped: &mut dyn FnMut() -> bool,
-    ) -> Result<(), Failure> {
-        let start = lane.tokens[..lane.start].to_vec();
-        if !lane.fixed || start.is_empty() || self.kept.has_start(adapter, &start) {
-            return Ok(());
-        }
-        self.make_room(start.len())?;
-        let at = self.kept.put(adapter, &start, start.len());
-        let sequence = LANES + at;
-        self.clear(sequence, 0)?;
-        if let Some(states) = &self.states {
-            if states.load(&mut self.context, sequence as i32, adapter, &start) {
-                return Ok(());
-            }
-            self.clear(sequence, 0)?;
-        }
-        let mut done = 0;
-        while done < start.len() {
-            if stopped() {
-                self.kept.drop_at(at);
-                return self.clear(sequence, 0);
-            }
-            let next = &start[done..(done + self.step_tokens()).min(start.len())];
-            self.batch.clear();
-            for (offset, token) in next.iter().enumerate() {
-                self.batch.add(*token, (done + offset) as i32, &[sequence as i32], false)?;
-            }
-            let milliseconds = self.decode()?;
-            done += next.len();
-            lane.usage.evaluated_tokens += next.len() as u64;
-            lane.usage.prompt_ms += milliseconds;
-        }
-        if let Some(states) = &self.states
-            && let Err(error) = states.save(&self.context, sequence as i32, adapter, &start)
-        {
-            log::warn!("a prompt's start was not kept on the disk: {error}");
-        }
-        Ok(())
-    }
-
-    /// Evaluates and chooses until every lane has ended or is stopped.
     fn run(
         &mut self,
         lanes: &mut [Lane],
-        waits: &[Option<(usize, usize)>],
         stopped: &mut dyn FnMut() -> bool,
         emit: &mut dyn FnMut(usize, String),
     ) -> Result<(), Failure> {
-        let mut waits = waits.to_vec();
-        while lanes.iter().any(|lane| lane.stop.is_none()) && !stopped() {
-            for at in 0..lanes.len() {
-                if let Some((other, length)) = waits[at]
-                    && lanes[other].evaluated >= length
-                {
-                    self.clear(at, 0)?;
-                    self.copy(other, at, length)?;
-                    lanes[at].evaluated = length;
-                    waits[at] = None;
-                }
-            }
-            let step = self.fill(lanes, &waits)?;
-            let milliseconds = self.decode()?;
-            let tokens: usize = step.iter().map(|part| part.tokens).sum();
-            for part in step {
-                let lane = &mut lanes[part.lane];
-                lane.evaluated(part.tokens, milliseconds * part.tokens as f64 / tokens as f64);
-                if let Some(output) = part.output {
-                    let started = Instant::now();
-                    let logits = self.context.get_logits_ith(output);
-                    lane.go_on(logits, &self.vocabulary, &mut |text| emit(part.lane, text))
-                        .map_err(Failure::of)?;
-                    lane.usage.generation_ms += milliseconds_since(started);
-                }
+        let Some(first) = lanes.first() else { return Ok(()) };
+        let (shape, role) = (self.shape(first), first.role);
+        self.open(shape, role)?;
+        let mut busy = Vec::new();
+        for (at, lane) in lanes.iter_mut().enumerate() {
+            self.place(lane, &busy)?;
+            busy.push(lane.stream);
+            self.read(lane, stopped, &mut |text| emit(at, text))?;
+        }
+        self.write(lanes, stopped, emit)
+    }
+
+    /// Reads a prompt, and chooses the first token of the reply. The fixed start ends a step.
+    fn read(
+        &mut self,
+        lane: &mut Lane,
+        stopped: &mut dyn FnMut() -> bool,
+        emit: &mut dyn FnMut(String),
+    ) -> Result<(), Failure> {
+        while lane.reads() && !stopped() {
+            let pending = lane.pending();
+            let to_start = lane.start.checked_sub(lane.evaluated).filter(|left| *left > 0);
+            let step = self.step_tokens(lane.role).min(to_start.unwrap_or(usize::MAX)).min(pending.len());
+            let is_last = step == pending.len();
+            let Some(context) = &mut self.context else { break };
+            let milliseconds = context.evaluate(&[part(lane, step)], &mut self.pace)?;
+            lane.evaluated(step, milliseconds);
+            rest(self.plan, lane.role, milliseconds, stopped);
+            if is_last {
+                choose(lane, context.logits(step - 1), &self.vocabulary, emit)?;
+            } else if to_start == Some(step) {
+                self.keep_start(lane)?;
             }
         }
         Ok(())
     }
 
-    /// Puts into the batch what lanes wait for: replies first, then as much of the prompts as a step may take.
-    fn fill(&mut self, lanes: &[Lane], waits: &[Option<(usize, usize)>]) -> Result<Vec<Part>, Failure> {
-        self.batch.clear();
-        let mut room = self.step_tokens();
-        let open = |at: &usize| lanes[*at].stop.is_none() && waits[*at].is_none();
-        let mut order: Vec<usize> = (0..lanes.len()).filter(open).collect();
-        order.sort_by_key(|&at| lanes[at].reads());
-        let mut step = Vec::new();
-        for at in order {
-            let lane = &lanes[at];
-            let part = &lane.pending()[..lane.pending().len().min(room)];
-            for (offset, token) in part.iter().enumerate() {
-                let last = offset + 1 == lane.pending().len();
-                self.batch.add(*token, (lane.evaluated + offset) as i32, &[at as i32], last)?;
+    /// Writes until every reply has ended or is stopped.
+    fn write(
+        &mut self,
+        lanes: &mut [Lane],
+        stopped: &mut dyn FnMut() -> bool,
+        emit: &mut dyn FnMut(usize, String),
+    ) -> Result<(), Failure> {
+        // Streams come in order.
+        let mut order: Vec<usize> = (0..lanes.len()).collect();
+        order.sort_by_key(|&at| lanes[at].stream);
+        loop {
+            order.retain(|&at| lanes[at].stop.is_none());
+            if order.is_empty() || stopped() {
+                return Ok(());
             }
-            if !part.is_empty() {
-                let ends = part.len() == lane.pending().len();
-                let output = ends.then(|| self.batch.n_tokens() - 1);
-                step.push(Part { lane: at, tokens: part.len(), output });
+            // Each has as many tokens in the step; forced text may leave one of them with more for later.
+            let most = self.step_tokens(lanes[order[0]].role) / order.len();
+            let fewest = order.iter().map(|&at| lanes[at].pending().len()).min().unwrap_or(0);
+            let count = fewest.min(most.max(1));
+            let parts: Vec<Part<'_>> = order.iter().map(|&at| part(&lanes[at], count)).collect();
+            let Some(context) = &mut self.context else { return Ok(()) };
+            let milliseconds = context.evaluate(&parts, &mut self.pace)?;
+            rest(self.plan, lanes[order[0]].role, milliseconds, stopped);
+            for (nth, &at) in order.iter().enumerate() {
+                let lane = &mut lanes[at];
+                lane.evaluated(count, milliseconds / order.len() as f64);
+                if lane.pending().is_empty() {
+                    let logits = context.logits((nth + 1) * count - 1);
+                    choose(lane, logits, &self.vocabulary, &mut |text| emit(at, text))?;
+                }
             }
-            room -= part.len();
         }
-        Ok(step)
     }
 
-    /// Tokens of the next step. Somebody waits for an answer, and it comes soonest in whole batches; the queue is worked
+    /// Tokens of the next step. Somebody waits for an answer, and it comes soonest in whole steps; the queue is worked
     /// beside other things, and stops in time.
-    fn step_tokens(&self) -> usize {
-        match self.role {
-            Some(Role::Answer) => BATCH_TOKENS as usize,
-            _ => self.pace.tokens(),
+    fn step_tokens(&self, role: Role) -> usize {
+        match role {
+            Role::Answer => LONG_STEP as usize,
+            Role::Manager => self.pace.tokens(LANE_STEP as usize),
         }
     }
 
-    /// Evaluates the batch: how many milliseconds that took.
-    fn decode(&mut self) -> Result<f64, Failure> {
-        let started = Instant::now();
-        self.context.decode(&mut self.batch)?;
-        let milliseconds = milliseconds_since(started);
-        self.pace.measured(self.batch.n_tokens() as usize, milliseconds);
-        Ok(milliseconds)
+    /// Sees to a context of this shape, the one there is or a new one in its place, that runs as this agent.
+    fn open(&mut self, shape: Shape, role: Role) -> Result<(), Failure> {
+        if !self.context.as_ref().is_some_and(|context| context.holds(shape)) {
+            // Two at a time would take twice the memory.
+            self.context = None;
+            self.context = Some(Context::new(self.plan, self.model, shape)?);
+        }
+        match &mut self.context {
+            Some(context) => context.take_role(role, self.adapters),
+            None => Ok(()),
+        }
     }
 
-    /// Keeps what the lanes' sequences hold in the place of what had the same start, and empties them.
-    fn keep(&mut self, lanes: &[Lane]) -> Result<(), Failure> {
-        for (at, lane) in lanes.iter().enumerate() {
-            if self.shortcuts && lane.evaluated > lane.start {
-                let adapter = self.adapters.contains_key(&lane.role).then_some(lane.role);
-                let kept = self.kept.put(adapter, &lane.tokens[..lane.evaluated], lane.start);
-                self.clear(LANES + kept, 0)?;
-                self.copy(at, LANES + kept, lane.evaluated)?;
-            }
-            self.clear(at, 0)?;
+    fn opened(&mut self) -> Result<&mut Context<'model>, Failure> {
+        self.context.as_mut().ok_or_else(|| Failure("it has no context".to_owned()))
+    }
+
+    /// Gives a lane a stream, with as much of its prompt as is held somewhere.
+    fn place(&mut self, lane: &mut Lane, busy: &[usize]) -> Result<(), Failure> {
+        if !self.shortcuts {
+            return self.opened()?.empty(lane.stream);
+        }
+        let adapter = self.adapter(lane.role);
+        (lane.stream, lane.evaluated) = self.opened()?.place(adapter, &lane.tokens, lane.start, busy)?;
+        if lane.fixed && lane.evaluated < lane.start && self.recall_start(lane)? {
+            lane.evaluated = lane.start;
         }
         Ok(())
     }
 
-    fn take_role(&mut self, role: Role) -> Result<(), Failure> {
-        if self.role == Some(role) {
+    fn adapter(&self, role: Role) -> Option<Role> {
+        self.adapters.contains_key(&role).then_some(role)
+    }
+
+    /// Puts a lane's fixed start into its stream, from memory or from the disk; false where it is in neither.
+    fn recall_start(&mut self, lane: &Lane) -> Result<bool, Failure> {
+        let adapter = self.adapter(lane.role);
+        let Some(context) = &mut self.context else { return Ok(false) };
+        let tokens = &lane.tokens[..lane.start];
+        let start = Start { adapter, kind: context.shape.kind(), tokens };
+        if let Some(known) = self.starts.iter().find(|known| known.is(start)) {
+            context.put_back(lane.stream, tokens, &known.snapshot)?;
+            return Ok(true);
+        }
+        let Some(states) = &self.states else { return Ok(false) };
+        let sequence = lane.stream as i32;
+        let loaded = context.fill(lane.stream, tokens, |llama| states.load(llama, sequence, start))?;
+        if loaded {
+            self.remember_start(lane)?;
+        }
+        Ok(loaded)
+    }
+
+    /// Keeps the fixed start that a lane's stream holds, and nothing else, for later.
+    fn keep_start(&mut self, lane: &Lane) -> Result<(), Failure> {
+        if !lane.fixed || !self.shortcuts {
             return Ok(());
         }
-        let had = self.role.is_some_and(|role| self.adapters.contains_key(&role));
-        if let Some(adapter) = self.adapters.get_mut(&role) {
-            self.context.lora_adapter_set(adapter, 1.0)?;
-        } else if had && let Some(adapter) = self.adapters.values_mut().next() {
-            // llama.cpp's call takes an adapter but removes them all.
-            self.context.lora_adapter_remove(adapter)?;
+        self.remember_start(lane)?;
+        let adapter = self.adapter(lane.role);
+        if let (Some(states), Some(context)) = (&self.states, &self.context) {
+            let start = Start { adapter, kind: context.shape.kind(), tokens: &lane.tokens[..lane.start] };
+            if let Err(error) = states.save(context.llama(), lane.stream as i32, start) {
+                log::warn!("a prompt's start was not kept on the disk: {error}");
+            }
         }
-        self.role = Some(role);
         Ok(())
     }
 
-    fn copy(&mut self, from: usize, to: usize, length: usize) -> Result<(), Failure> {
-        self.context.copy_kv_cache_seq(from as i32, to as i32, Some(0), Some(length as u32))?;
+    fn remember_start(&mut self, lane: &Lane) -> Result<(), Failure> {
+        let adapter = self.adapter(lane.role);
+        let context = self.opened()?;
+        let snapshot = context.snapshot(lane.stream)?;
+        let kind = context.shape.kind();
+        if self.starts.len() == MOST_STARTS {
+            self.starts.remove(0);
+        }
+        let tokens = lane.tokens[..lane.start].to_vec();
+        self.starts.push(KnownStart { adapter, kind, tokens, snapshot });
         Ok(())
     }
+}
 
-    fn clear(&mut self, sequence: usize, from: usize) -> Result<(), Failure> {
-        self.context.kv_cache_seq_rm(sequence as i32, Some(from as u32), None)?;
-        Ok(())
-    }
-
-    fn forget(&mut self) {
-        self.context.clear_kv_cache();
-        self.kept.clear();
+impl KnownStart {
+    fn is(&self, start: Start<'_>) -> bool {
+        (self.adapter, self.kind, &self.tokens[..]) == (start.adapter, start.kind, start.tokens)
     }
 }
 
-/// What one lane has in a step.
-struct Part {
-    lane: usize,
-    tokens: usize,
-    /// Which of the batch's tokens has the logits to go on from, where all of the lane's were in it.
-    output: Option<i32>,
-}
-
-/// How many tokens a step may have so that it ends in time, by how long the last ones took: a part that every step
-/// costs, however few tokens it has, and a part for each token.
-struct Pace {
-    step_ms: f64,
-    token_ms: f64,
-}
-
-impl Default for Pace {
-    /// A guess on the slow side, until the first step of a prompt.
-    fn default() -> Self {
-        Self { step_ms: 0.0, token_ms: 2.0 }
-    }
-}
-
-impl Pace {
-    fn tokens(&self) -> usize {
-        // Where even a step of one token takes too long, fewer tokens would only make more of them.
-        let left = (STEP_MS - self.step_ms).max(STEP_MS / 2.0);
-        ((left / self.token_ms) as usize).clamp(FEWEST_TOKENS, BATCH_TOKENS as usize)
-    }
-
-    fn measured(&mut self, tokens: usize, milliseconds: f64) {
-        if tokens < FEWEST_TOKENS {
-            self.step_ms += 0.2 * (milliseconds - self.step_ms);
-        } else {
-            let of_tokens = (milliseconds - self.step_ms).max(milliseconds / 10.0);
-            self.token_ms += 0.5 * (of_tokens / tokens as f64 - self.token_ms);
+/// Rests as long as a step took, where the queue is to be worked gently.
+fn rest(plan: &Plan, role: Role, milliseconds: f64, stopped: &mut dyn FnMut() -> bool) {
+    /// Short enough that a thrown switch is noticed.
+    const NAP: Duration = Duration::from_millis(10);
+    let ends = Instant::now() + Duration::from_secs_f64(milliseconds / 1000.0);
+    while role == Role::Manager && plan.gentle.load(Ordering::Relaxed) && !stopped() {
+        let left = ends.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
         }
+        std::thread::sleep(left.min(NAP));
     }
 }
 
-/// Why llama.cpp did not do something, in its words.
-struct Failure(String);
-
-impl Failure {
-    fn of(error: ModelError) -> Self {
-        match error {
-            ModelError::Failed(what) => Self(what),
-            other => Self(other.to_string()),
-        }
+fn part(lane: &Lane, count: usize) -> Part<'_> {
+    let pending = lane.pending();
+    Part {
+        stream: lane.stream,
+        at: lane.evaluated,
+        tokens: &pending[..count],
+        logits: count == pending.len(),
     }
 }
 
-impl<E: std::fmt::Display> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
-    }
-}
-
-fn context<'model>(plan: &Plan, model: &'model LlamaModel) -> Result<LlamaContext<'model>, ModelError> {
-    let threads = plan.settings.threads.clamp(1, 512) as i32;
-    let params = LlamaContextParams::default()
-        .with_n_ctx(NonZeroU32::new(plan.context_tokens + START_TOKENS))
-        .with_n_batch(BATCH_TOKENS)
-        .with_n_ubatch(BATCH_TOKENS)
-        .with_n_seq_max((LANES + MOST_KEPT) as u32)
-        // One buffer for all sequences: what one holds is copied to another by marking it.
-        .with_kv_unified(true)
-        .with_n_threads(threads)
-        .with_n_threads_batch(threads);
-    model.new_context(plan.backend, params).map_err(|error| ModelError::Failed(error.to_string()))
-}
-
-fn milliseconds_since(started: Instant) -> f64 {
-    started.elapsed().as_secs_f64() * 1000.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_step_has_as_many_tokens_as_end_in_time() {
-        let mut pace = Pace::default();
-        let mut settle = |tokens: usize, milliseconds: f64| {
-            (0..40).for_each(|_| pace.measured(tokens, milliseconds));
-            pace.tokens()
-        };
-        assert_eq!(settle(1, 10.0), 20); // (50 − 10) ÷ 2
-        assert!((79..=80).contains(&settle(100, 60.0))); // (50 − 10) ÷ 0.5
-        assert_eq!(settle(100, 100_000.0), FEWEST_TOKENS);
-        assert_eq!(settle(100, 12.0), BATCH_TOKENS as usize);
-        // On a busy machine every step is slow, and small ones waste most.
-        assert!(settle(1, 80.0) >= 64);
-    }
+/// Lets a lane choose its next token.
+fn choose(
+    lane: &mut Lane,
+    logits: &[f32],
+    vocabulary: &Vocabulary,
+    emit: &mut dyn FnMut(String),
+) -> Result<(), Failure> {
+    let started = Instant::now();
+    lane.go_on(logits, vocabulary, emit)?;
+    lane.usage.generation_ms += started.elapsed().as_secs_f64() * 1000.0;
+    Ok(())
 }

@@ -29,7 +29,7 @@ use crate::prompt;
 
 const MAGIC: &[u8; 4] = b"KpSt";
 /// Version of the seal and of what the key is made of.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The release of llama-cpp-2, whose state files no other release must read.
 const LLAMA_CPP: &str = "0.1.160";
 const SEAL_BYTES: usize = 4 + 4 + 32 + 8 + 32;
@@ -40,6 +40,15 @@ const MOST_FILES: usize = 16;
 
 type Key = [u8; 32];
 
+/// The start of a prompt, with what its state depends on beside the model.
+#[derive(Clone, Copy)]
+pub(super) struct Start<'a> {
+    pub(super) adapter: Option<Role>,
+    /// How the context keeps keys and values.
+    pub(super) kind: &'static str,
+    pub(super) tokens: &'a [LlamaToken],
+}
+
 /// The folder of one model's states.
 pub(super) struct States {
     folder: PathBuf,
@@ -49,11 +58,11 @@ pub(super) struct States {
 }
 
 impl States {
-    /// Names the model and its adapters by their content. `kv` names how keys and values are kept.
-    pub(super) fn new(settings: &LlamaSettings, folder: &Path, kv: &str) -> io::Result<Self> {
+    /// Names the model and its adapters by their content.
+    pub(super) fn new(settings: &LlamaSettings, folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let mut common = Sha256::new();
-        for part in [env!("CARGO_PKG_VERSION"), LLAMA_CPP, kv, &prompt::fingerprint()] {
+        for part in [env!("CARGO_PKG_VERSION"), LLAMA_CPP, &prompt::fingerprint()] {
             common.update((part.len() as u64).to_le_bytes());
             common.update(part);
         }
@@ -64,34 +73,23 @@ impl States {
         Ok(Self { folder: folder.to_owned(), common, adapters: adapters.collect::<io::Result<_>>()? })
     }
 
-    /// Puts the state of these tokens into an empty sequence; false where there is no sound one.
-    pub(super) fn load(
-        &self,
-        context: &mut LlamaContext<'_>,
-        sequence: i32,
-        adapter: Option<Role>,
-        tokens: &[LlamaToken],
-    ) -> bool {
-        let key = self.key(adapter, tokens);
+    /// Puts the state of a start into an empty sequence; false where there is no sound one.
+    pub(super) fn load(&self, context: &mut LlamaContext<'_>, sequence: i32, start: Start<'_>) -> bool {
+        let key = self.key(start);
         let path = self.path(&key);
         if !fs::read(&path).is_ok_and(|bytes| is_sound(&bytes, &key)) {
             return false;
         }
-        context.state_seq_load_file(&path, sequence, tokens.len()).is_ok_and(|(loaded, _)| loaded == tokens)
+        let loaded = context.state_seq_load_file(&path, sequence, start.tokens.len());
+        loaded.is_ok_and(|(loaded, _)| loaded == start.tokens)
     }
 
-    /// Writes the state of a sequence that holds exactly these tokens.
-    pub(super) fn save(
-        &self,
-        context: &LlamaContext<'_>,
-        sequence: i32,
-        adapter: Option<Role>,
-        tokens: &[LlamaToken],
-    ) -> io::Result<()> {
-        let key = self.key(adapter, tokens);
+    /// Writes the state of a sequence that holds exactly this start.
+    pub(super) fn save(&self, context: &LlamaContext<'_>, sequence: i32, start: Start<'_>) -> io::Result<()> {
+        let key = self.key(start);
         let path = self.path(&key);
         let unfinished = path.with_extension(format!("{}.{UNFINISHED}", std::process::id()));
-        context.state_seq_save_file(&unfinished, sequence, tokens).map_err(io::Error::other)?;
+        context.state_seq_save_file(&unfinished, sequence, start.tokens).map_err(io::Error::other)?;
         let finished = add_seal(&unfinished, &key).and_then(|()| fs::rename(&unfinished, &path));
         if finished.is_err() {
             let _ = fs::remove_file(&unfinished);
@@ -100,11 +98,12 @@ impl States {
         self.remove_old()
     }
 
-    fn key(&self, adapter: Option<Role>, tokens: &[LlamaToken]) -> Key {
+    fn key(&self, start: Start<'_>) -> Key {
         let mut hash = self.common.clone();
-        let adapter = self.adapters.iter().find(|(role, _)| Some(*role) == adapter);
+        let adapter = self.adapters.iter().find(|(role, _)| Some(*role) == start.adapter);
         hash.update(adapter.map_or("none", |(_, sha256)| sha256));
-        for token in tokens {
+        hash.update(start.kind);
+        for token in start.tokens {
             hash.update(token.0.to_le_bytes());
         }
         hash.finalize().into()

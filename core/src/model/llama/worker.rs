@@ -2,31 +2,41 @@
 //!
 //! Nothing here panics on a job: a failure is a reply. Rooms it touches: types, prompt::chat, model.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
-use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
 
 use super::LlamaSettings;
-use super::session::{Adapters, Session};
+use super::session::Session;
 use crate::model::adapter::Misfit;
-use crate::model::{Completion, ModelError, Request};
+use crate::model::{Completion, ModelError, Request, Role};
 use crate::prompt::chat::ChatFormat;
 use crate::types::Cancel;
+
+/// The adapters that are loaded.
+pub(super) type Adapters = BTreeMap<Role, LlamaLoraAdapter>;
 
 /// Everything the thread needs to load.
 pub(super) struct Plan {
     pub(super) settings: LlamaSettings,
     pub(super) context_tokens: u32,
+    /// Width of an attention head.
+    pub(super) head_width: u64,
     pub(super) format: ChatFormat,
     pub(super) backend: &'static LlamaBackend,
+    /// Whether the queue's work rests as long as it computes.
+    pub(super) gentle: Arc<AtomicBool>,
 }
 
 /// Work for the thread.
 pub(super) enum Job {
     Count { text: String, reply: Sender<usize> },
+    ReleaseMemory,
     Complete { requests: Vec<Request>, cancel: Cancel, stop: Cancel, reply: Sender<Event> },
 }
 
@@ -60,6 +70,7 @@ pub(super) fn run(plan: &Plan, inbox: &Receiver<Job>, ready: &Sender<Result<(), 
     for job in inbox {
         // A caller that no longer listens is no error: its reply is dropped.
         match job {
+            Job::ReleaseMemory => session.release_memory(),
             Job::Count { text, reply } => drop(reply.send(session.count(&text))),
             Job::Complete { requests, cancel, stop, reply } => {
                 let alone = requests.len() == 1;
