@@ -811,6 +811,26 @@ fn budgets_and_cancellation_stop_between_and_inside_turns() {
 }
 
 #[test]
+fn any_number_of_turns_may_be_read_before_one() {
+    for context_turns in 0..7 {
+        let model = Arc::new(ScriptedModel::by_rule(|_| "none".into()));
+        let config = Config { context_turns, ..Config::default() };
+        let setup = setup().with_model(model.clone()).with_config(config);
+        let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup);
+        for turn in 0..20 {
+            engine.append(said("Tom", &format!("This is turn {turn}."))).unwrap();
+        }
+        engine.process(&Budget::default(), &Cancel::new(), &mut |_| ()).unwrap();
+        let asked = model.asked();
+        let before = |request: &Request| request.chat.user.matches("Tom: This").count() - 2;
+        let counts: BTreeSet<usize> = asked[10..].iter().map(before).collect();
+        let expected =
+            if context_turns == 0 { 0..=0 } else { (context_turns - 1).max(1)..=context_turns + 2 };
+        assert_eq!((asked.len(), counts), (20, expected.collect()));
+    }
+}
+
+#[test]
 fn a_paused_queue_waits_and_goes_on_where_it_was() {
     let (engine, model) = scripted(&["- Tom likes tea.", "ADD", "- Tom has a boat.", "ADD", "tea"]);
     for text in ["I like tea.", "I have a boat."] {

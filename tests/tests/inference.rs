@@ -147,6 +147,10 @@ fn requests() -> Vec<Request> {
             Some("Once upon a time[a-z ]{8,60}, the end."),
             3,
         ),
+        // Too long for a lane, so that it has a context for itself; twice, with a short one behind.
+        request("You answer.", &"Tom likes tea. ".repeat(300), None, 8),
+        request("You answer.", &"Tom likes tea. ".repeat(320), None, 8),
+        request("You answer.", "Tell a story about a dog.", None, 24),
     ]
 }
 

@@ -343,8 +343,9 @@ impl Engine {
         }
     }
 
-    /// Gives back memory that the system is short of: indexes and the model's working memory. Nothing is lost; what
-    /// comes next takes longer, a search of a large space by seconds.
+    /// Gives back memory that the system is short of: indexes and the model's working memory, the latter as soon as the
+    /// model has done what it is at (pause the queue first where that matters). Nothing is lost; what comes next takes
+    /// longer, a search of a large space by seconds.
     pub fn release_memory(&self) {
         let inner = &*self.0;
         if let Some(model) = &inner.setup.model {
@@ -372,7 +373,11 @@ impl Engine {
             match progress.ended {
                 Ended::Empty | Ended::Budget => {}
                 Ended::Cancelled => return Err(RememberError::Cancelled { turn: id }),
-                Ended::Paused => return Err(RememberError::Paused { turn: id }),
+                Ended::Paused if lock(&self.0.pause).is_cancelled() => {
+                    return Err(RememberError::Paused { turn: id });
+                }
+                // It was resumed meanwhile.
+                Ended::Paused => {}
                 Ended::NoModel => return Err(RememberError::NoModel { turn: id }),
             }
             if self.0.bank.turn(id)?.is_none() {

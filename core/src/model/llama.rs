@@ -20,7 +20,7 @@ mod worker;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -87,6 +87,7 @@ pub struct LlamaModel {
     adapted: BTreeSet<Role>,
     at_once: usize,
     gentle: Arc<AtomicBool>,
+    answers_wait: Arc<AtomicUsize>,
 }
 
 impl LlamaModel {
@@ -103,7 +104,7 @@ impl LlamaModel {
         let (jobs, inbox) = channel();
         let (ready, loaded) = channel();
         let head_width = memory::head_width(&head);
-        let gentle = Arc::new(AtomicBool::new(false));
+        let (gentle, answers_wait) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let plan = worker::Plan {
             settings: settings.clone(),
             context_tokens,
@@ -111,6 +112,7 @@ impl LlamaModel {
             format,
             backend,
             gentle: Arc::clone(&gentle),
+            answers_wait: Arc::clone(&answers_wait),
         };
         let thread = std::thread::Builder::new()
             .name("keepsake-model".to_owned())
@@ -124,6 +126,7 @@ impl LlamaModel {
             adapted: settings.adapters.keys().copied().collect(),
             at_once: if settings.shortcuts { session::LANES as usize } else { 1 },
             gentle,
+            answers_wait,
         })
     }
 
@@ -135,6 +138,8 @@ impl LlamaModel {
         sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Vec<Result<Completion, ModelError>>, ModelError> {
         let (reply, events) = channel();
+        let answers = requests.iter().filter(|request| request.role == Role::Answer).count();
+        let _waiting = Waiting::new(&self.answers_wait, answers);
         // A switch of this call alone, so that a sink that breaks does not throw the caller's.
         let stop = Cancel::new();
         self.send(Job::Complete {
@@ -158,6 +163,25 @@ impl LlamaModel {
     fn send(&self, job: Job) -> Result<(), ModelError> {
         let jobs = self.jobs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or_else(thread_ended)
+    }
+}
+
+/// Counts answers that are waited for, for as long as it lives.
+struct Waiting<'a> {
+    counter: &'a AtomicUsize,
+    count: usize,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(counter: &'a AtomicUsize, count: usize) -> Self {
+        counter.fetch_add(count, Ordering::Relaxed);
+        Self { counter, count }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.counter.fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 

@@ -26,6 +26,9 @@ impl<'a> Ahead<'a> {
 
     /// Asks these at once. What fails or is stopped is asked again when it is needed, and fails then.
     pub fn ask(&self, requests: &[Request], cancel: &Cancel) {
+        if requests.is_empty() || cancel.is_cancelled() {
+            return;
+        }
         let completions = self.model.complete_all(requests, cancel);
         let asked = requests.iter().cloned().zip(completions);
         let whole = asked.filter_map(|(request, given)| Some((request, given.ok()?)));

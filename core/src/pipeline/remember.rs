@@ -118,7 +118,7 @@ fn before(tools: &Tools<'_>, turn: &Turn) -> Result<Vec<Turn>, BankError> {
     } else if before.len() >= fewest + CONTEXT_STEP - 1 {
         let most = before.len() - fewest;
         let begins = |turn: &Turn| turn.id.0.is_multiple_of(CONTEXT_STEP as u64);
-        let surplus = before[..=most].iter().position(begins).unwrap_or(before.len() - wanted);
+        let surplus = before.iter().take(most + 1).position(begins).unwrap_or(before.len() - wanted);
         before.drain(..surplus);
     }
     Ok(before)

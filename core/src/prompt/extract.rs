@@ -19,7 +19,9 @@ const MAX_CONTEXT_CHARS: usize = 300;
 /// Words of the message that are said again behind the conversation. Without any, a small model takes facts from what was
 /// said before (39 of 64 turns failed with a model of 0.5B parameters, 15 with these); with all, they cost as much as
 /// reading the message twice.
-const CUE_WORDS: usize = 6;
+const CUE_WORDS: usize = 5;
+/// Most characters of these words, for languages that are written without spaces.
+const MAX_CUE_CHARS: usize = 60;
 
 pub(super) const SYSTEM: &str = "You keep notes about people. From the last message of a conversation, note the facts that will still matter next \
 month: family, friends, pets, work, home, health, plans, likes, dislikes, events. Write each fact as one short \
@@ -44,16 +46,18 @@ pub fn chat(turn: &Turn, before: &[Turn]) -> Chat {
     user.push_str(&spoken(turn));
     let speaker = one_line(&turn.speaker);
     let date = turn.time.date_in_words();
-    user.push_str(&format!("{MESSAGE}{date}:\n{}{ASK}{speaker}.", cue(&spoken(turn))));
+    user.push_str(&format!("{MESSAGE}{date}:\n{}{ASK}{speaker}.", cue(turn)));
     Chat { system: SYSTEM.to_owned(), user, reply_start: String::new() }
 }
 
-/// How the message is named behind the conversation: by its first words.
-fn cue(message: &str) -> String {
-    let mut words = message.split(' ');
-    let mut cue: Vec<&str> = words.by_ref().take(CUE_WORDS).collect();
-    cue.extend(words.next().map(|_| "..."));
-    cue.join(" ")
+/// How the message is named behind the conversation: by its speaker and its first words.
+fn cue(turn: &Turn) -> String {
+    let text = one_line(&when::annotate(&turn.text, turn.time));
+    let words: Vec<&str> = text.split(' ').take(CUE_WORDS + 1).collect();
+    let first = words[..words.len().min(CUE_WORDS)].join(" ");
+    let cut: String = first.chars().take(MAX_CUE_CHARS).collect();
+    let is_whole = cut.len() == text.len();
+    format!("{}: {cut}{}", one_line(&turn.speaker), if is_whole { "" } else { " ..." })
 }
 
 /// A turn as one line: `Maria: words [image: caption]`.
@@ -136,6 +140,6 @@ mod tests {
         let chat = chat(&turn(1, &long), &[turn(0, &long)]);
         let lengths: Vec<usize> = chat.user.lines().map(|line| line.chars().count()).collect();
         assert_eq!(lengths[1], MAX_CONTEXT_CHARS);
-        assert_eq!(lengths[2], 5007);
+        assert_eq!((lengths[2], lengths[5]), (5007, 7 + MAX_CUE_CHARS + 4));
     }
 }

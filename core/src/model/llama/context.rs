@@ -32,34 +32,43 @@ const LONG_GRAIN: u32 = 1024;
 /// How a context is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// So many streams of [`LANE_TOKENS`] side by side.
-    Lanes(u32),
-    /// One stream with room for so many tokens.
+    /// Streams side by side for the queue's work, with room for so many tokens each. A prompt that is too long for
+    /// [`LANE_TOKENS`] has one for itself.
+    Lanes { count: u32, tokens: u32 },
+    /// One stream for an answer, with room for so many tokens.
     Long(u32),
 }
 
 impl Shape {
     /// What a prompt and its reply of so many tokens need, alone.
     pub(super) fn for_tokens(role: Role, tokens: usize, lanes: u32, context_tokens: u32) -> Self {
-        if role == Role::Manager && tokens <= LANE_TOKENS.min(context_tokens) as usize {
-            return Self::Lanes(lanes);
-        }
+        let lane_tokens = LANE_TOKENS.min(context_tokens);
         let grains = (tokens as u64).div_ceil(u64::from(LONG_GRAIN));
-        Self::Long((grains * u64::from(LONG_GRAIN)).min(u64::from(context_tokens)) as u32)
+        let long = (grains * u64::from(LONG_GRAIN)).min(u64::from(context_tokens)) as u32;
+        match role {
+            Role::Manager if tokens <= lane_tokens as usize => {
+                Self::Lanes { count: lanes, tokens: lane_tokens }
+            }
+            Role::Manager => Self::Lanes { count: 1, tokens: long },
+            Role::Answer => Self::Long(long),
+        }
     }
 
     /// Whether a context of this shape does for another.
     fn holds(self, other: Self) -> bool {
         match (self, other) {
             (Self::Long(has), Self::Long(needs)) => has >= needs,
-            _ => self == other,
+            (Self::Lanes { count, tokens }, Self::Lanes { count: wanted, tokens: needs }) => {
+                count == wanted && tokens >= needs
+            }
+            _ => false,
         }
     }
 
     /// Names how keys and values are kept: what one shape wrote, another one cannot read.
     pub(super) fn kind(self) -> &'static str {
         match self {
-            Self::Lanes(_) => "lanes",
+            Self::Lanes { .. } => "lanes",
             Self::Long(_) => "long",
         }
     }
@@ -73,20 +82,21 @@ pub(super) struct Context<'model> {
     streams: Streams,
     /// The agent whose adapter it runs with.
     role: Option<Role>,
+    /// Whether a copy was asked for that llama.cpp only makes with the next step.
+    copying: bool,
 }
 
 impl<'model> Context<'model> {
     /// A new, empty one.
     pub(super) fn new(plan: &Plan, model: &'model LlamaModel, shape: Shape) -> Result<Self, Failure> {
-        let lane_tokens = LANE_TOKENS.min(plan.context_tokens);
         let (streams, tokens, step) = match shape {
-            Shape::Lanes(count) => (count, count * lane_tokens, LANE_STEP),
+            Shape::Lanes { count, tokens } => (count, count * tokens, LANE_STEP),
             Shape::Long(tokens) => (1, tokens, LONG_STEP),
         };
         // Keys in 8 bits beside values in 16: then llama.cpp adds up attention in one order, whether one token is
         // evaluated or several.
         let keys = match shape {
-            Shape::Lanes(_) if plan.head_width.is_multiple_of(32) => KvCacheType::Q8_0,
+            Shape::Lanes { .. } if plan.head_width.is_multiple_of(32) => KvCacheType::Q8_0,
             _ => KvCacheType::F16,
         };
         let threads = plan.settings.threads.clamp(1, 512) as i32;
@@ -106,6 +116,7 @@ impl<'model> Context<'model> {
             batch: LlamaBatch::new(step as usize, 1),
             streams: Streams::new(streams as usize),
             role: None,
+            copying: false,
         })
     }
 
@@ -145,16 +156,23 @@ impl<'model> Context<'model> {
         let place =
             self.streams.place(adapter, tokens, busy, |length| match (shape, length.checked_sub(start)) {
                 (_, None) => 0,
-                (Shape::Lanes(_), _) => length,
+                (Shape::Lanes { .. }, _) => length,
                 // A long prompt is read on from where a step of it begins, so that its steps are always the same.
                 (Shape::Long(_), Some(behind)) => start + behind / LONG_STEP as usize * LONG_STEP as usize,
             });
         let Place { stream, from, length } = place;
         if let Some(from) = from {
             self.llama.copy_kv_cache_seq(from as i32, stream as i32, None, None)?;
+            self.copying = true;
         }
         self.cut(stream, length)?;
         Ok((stream, length))
+    }
+
+    /// Whether its streams hold what is noted. Not so while a copy waits for the next step: what is put into one of the
+    /// two streams before that would be copied too, or overwritten.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.copying
     }
 
     /// Empties a stream.
@@ -219,7 +237,9 @@ impl<'model> Context<'model> {
         let started = Instant::now();
         self.llama.decode(&mut self.batch)?;
         let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
-        pace.measured(self.batch.n_tokens() as usize, milliseconds);
+        if !std::mem::take(&mut self.copying) {
+            pace.measured(self.batch.n_tokens() as usize, milliseconds);
+        }
         for part in parts {
             self.streams.extend(part.stream, part.tokens);
         }

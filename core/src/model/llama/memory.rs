@@ -7,6 +7,8 @@ use crate::model::ModelError;
 use crate::model::gguf::Gguf;
 
 const MIB: u64 = 1 << 20;
+/// Tokens of all starts that are kept in memory: four steps have about 450 together, under two pairs of adapters.
+const START_TOKENS: u32 = 1024;
 
 /// Refuses a model that needs more than is available: with both numbers.
 pub(super) fn check(settings: &LlamaSettings, head: &Gguf, context_tokens: u32) -> Result<(), ModelError> {
@@ -33,7 +35,8 @@ fn needed_bytes(head: &Gguf, context_tokens: u32) -> u64 {
     let per_token = [of("block_count").unwrap_or(32), kv_heads, head_width(head), 2, 2]
         .into_iter()
         .fold(1, u64::saturating_mul);
-    let most_tokens = context_tokens.max(session::LANES * context::LANE_TOKENS.min(context_tokens));
+    let in_context = context_tokens.max(session::LANES * context::LANE_TOKENS.min(context_tokens));
+    let most_tokens = in_context + START_TOKENS;
     let cache = per_token.saturating_mul(u64::from(most_tokens));
     let step = u64::from(context::LONG_STEP)
         .saturating_mul(vocabulary.saturating_add(width.saturating_mul(16)).saturating_mul(4));

@@ -4,8 +4,10 @@
 
 /// How long a step may take, milliseconds: a cancellation waits for its end, and has 100.
 const STEP_MS: f64 = 60.0;
-/// Fewest tokens of a step: below this a step costs hardly less.
-const FEWEST_TOKENS: usize = 8;
+/// Fewest tokens of a step, however slow it is: with fewer a prompt is never read.
+const FEWEST_TOKENS: usize = 4;
+/// A step of fewer tokens tells what every step costs, one of more what each token does.
+const SMALL_STEP: usize = 8;
 
 /// How long the last steps took: a part that every step costs, however few tokens it has, and a part for each token.
 pub(super) struct Pace {
@@ -29,7 +31,7 @@ impl Pace {
     }
 
     pub(super) fn measured(&mut self, tokens: usize, milliseconds: f64) {
-        if tokens < FEWEST_TOKENS {
+        if tokens < SMALL_STEP {
             self.step_ms += 0.2 * (milliseconds - self.step_ms);
         } else {
             let of_tokens = (milliseconds - self.step_ms).max(milliseconds / 10.0);

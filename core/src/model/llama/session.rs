@@ -81,9 +81,8 @@ impl<'model> Session<'model> {
             shortcuts,
         };
         // A model that cannot work is told when it is loaded.
-        session
-            .open(Shape::Lanes(session.lanes()), Role::Manager)
-            .map_err(|Failure(what)| ModelError::Failed(what))?;
+        let smallest = Shape::for_tokens(Role::Manager, 1, session.lanes(), plan.context_tokens);
+        session.open(smallest, Role::Manager).map_err(|Failure(what)| ModelError::Failed(what))?;
         Ok(session)
     }
 
@@ -145,8 +144,8 @@ impl<'model> Session<'model> {
     /// Whether a reply can be written beside these.
     fn fits(&self, ready: &[Lane], lane: &Lane) -> bool {
         let Some(first) = ready.first() else { return true };
-        let Shape::Lanes(most) = self.shape(lane) else { return false };
-        self.shape(first) == self.shape(lane) && first.role == lane.role && ready.len() < most as usize
+        let Shape::Lanes { count, .. } = self.shape(lane) else { return false };
+        self.shape(first) == self.shape(lane) && ready.len() < count as usize
     }
 
     /// Writes these replies side by side. An error is that of all of them.
@@ -160,8 +159,8 @@ impl<'model> Session<'model> {
         match self.run(&mut lanes, stopped, &mut |at, text| emit(first + at, text)) {
             Ok(()) => lanes.into_iter().map(|lane| Ok(lane.finish())).collect(),
             Err(Failure(what)) => {
-                // What it holds is not known any more.
-                self.context = None;
+                // What they hold is not known any more.
+                self.release_memory();
                 lanes.iter().map(|_| Err(ModelError::Failed(what.clone()))).collect()
             }
         }
@@ -174,15 +173,25 @@ impl<'model> Session<'model> {
         emit: &mut dyn FnMut(usize, String),
     ) -> Result<(), Failure> {
         let Some(first) = lanes.first() else { return Ok(()) };
+        if stopped() {
+            return Ok(());
+        }
         let (shape, role) = (self.shape(first), first.role);
         self.open(shape, role)?;
         let mut busy = Vec::new();
         for (at, lane) in lanes.iter_mut().enumerate() {
+            if stopped() {
+                break;
+            }
             self.place(lane, &busy)?;
             busy.push(lane.stream);
             self.read(lane, stopped, &mut |text| emit(at, text))?;
         }
-        self.write(lanes, stopped, emit)
+        self.write(lanes, stopped, emit)?;
+        if !self.context.as_ref().is_some_and(Context::is_settled) {
+            self.context = None;
+        }
+        Ok(())
     }
 
     /// Reads a prompt, and chooses the first token of the reply. The fixed start ends a step.
@@ -342,12 +351,13 @@ impl KnownStart {
     }
 }
 
-/// Rests as long as a step took, where the queue is to be worked gently.
+/// Rests as long as a step took, where the queue is to be worked gently and nobody waits for an answer.
 fn rest(plan: &Plan, role: Role, milliseconds: f64, stopped: &mut dyn FnMut() -> bool) {
     /// Short enough that a thrown switch is noticed.
     const NAP: Duration = Duration::from_millis(10);
     let ends = Instant::now() + Duration::from_secs_f64(milliseconds / 1000.0);
-    while role == Role::Manager && plan.gentle.load(Ordering::Relaxed) && !stopped() {
+    let rests = || plan.gentle.load(Ordering::Relaxed) && plan.answers_wait.load(Ordering::Relaxed) == 0;
+    while role == Role::Manager && rests() && !stopped() {
         let left = ends.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return;

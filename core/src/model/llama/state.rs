@@ -67,6 +67,10 @@ impl States {
             common.update(part);
         }
         common.update(VERSION.to_le_bytes());
+        // Other kernels, other values.
+        common.update(
+            [cfg!(feature = "metal"), cfg!(feature = "vulkan"), cfg!(feature = "cuda")].map(u8::from),
+        );
         common.update(identity(&settings.model)?);
         let adapters = settings.adapters.iter();
         let adapters = adapters.map(|(role, path)| Ok((*role, adapter::file_sha256(path)?)));

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shared_across_adapters_nor_from_within_a_step() {
+    fn nothing_is_shared_across_adapters_and_lengths_are_cut_to_where_reading_may_go_on() {
         let mut streams = Streams::new(2);
         let prompt = tokens(&[1, 2, 3, 4]);
         let manager = Some(Role::Manager);

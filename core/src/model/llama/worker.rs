@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::mpsc::{Receiver, Sender};
 
 use llama_cpp_2::llama_backend::LlamaBackend;
@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub(super) backend: &'static LlamaBackend,
     /// Whether the queue's work rests as long as it computes.
     pub(super) gentle: Arc<AtomicBool>,
+    /// How many answers were asked for and are not given yet.
+    pub(super) answers_wait: Arc<AtomicUsize>,
 }
 
 /// Work for the thread.
