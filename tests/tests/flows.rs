@@ -861,6 +861,47 @@ fn a_paused_queue_waits_and_goes_on_where_it_was() {
     assert_eq!(ask(&engine, |_| ()).unwrap().text.as_deref(), Some("tea"), "answers are not for the queue");
 }
 
+/// A host's model that notes what it is told about the device.
+#[derive(Default)]
+struct Told(std::sync::Mutex<Vec<&'static str>>);
+
+impl LanguageModel for Told {
+    fn context_tokens(&self) -> usize {
+        1_024
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
+        Ok(text.len())
+    }
+
+    fn complete(
+        &self,
+        _: &Request,
+        _: &Cancel,
+        _: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Completion, ModelError> {
+        Err(ModelError::Failed("it only listens".to_owned()))
+    }
+
+    fn set_gentle(&self, gentle: bool) {
+        self.0.lock().unwrap().push(if gentle { "gentle" } else { "not gentle" });
+    }
+
+    fn release_memory(&self) {
+        self.0.lock().unwrap().push("release memory");
+    }
+}
+
+#[test]
+fn the_model_is_told_of_heat_and_of_too_little_memory() {
+    let told = Arc::new(Told::default());
+    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup().with_model(told.clone()));
+    engine.set_effort(Effort::Gentle);
+    engine.set_effort(Effort::Paused);
+    engine.release_memory();
+    assert_eq!(*told.0.lock().unwrap(), ["gentle", "not gentle", "release memory"]);
+}
+
 #[test]
 fn memory_that_was_given_back_is_made_again() {
     let (engine, _) = scripted(&["- Tom likes tea.", "ADD", "- Tom has a boat.", "ADD"]);
