@@ -30,7 +30,7 @@ GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
 .PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
-  bench-inference bench-growth torture fuzz fuzz-build fuzz-keep clean
+  bench-inference bench-growth bench-caches torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,8 @@ help: ## List the targets
 setup: tools models ## Install what is missing and fetch the default models
 
 tools: ## Install the build tools that are missing (Debian, Ubuntu)
+	@# What llama-cpp-sys-2 links into the target folder leads nowhere, and makes it fail when it is built there again.
+	@[ ! -d "$(CARGO_TARGET_DIR)/release" ] || find "$(CARGO_TARGET_DIR)/release" -maxdepth 2 -name 'lib*.so' -type l ! -exec test -e {} \; -delete
 	@missing=""; \
 	for pair in $(TOOLS); do command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair##*:}"; done; \
 	if [ "$$(uname)" = Darwin ]; then \
@@ -93,6 +95,10 @@ bench-inference: setup ## Measure inference beside plain, bare llama.cpp and Mem
 bench-growth: setup ## Measure memory over 1,000 turns (20 minutes); target/bench/growth.json and growth.svg
 	@mkdir -p target/bench
 	cargo bench --locked --workspace --bench growth
+
+bench-caches: setup ## Measure what keys and values in fewer bits cost; target/bench/caches.json
+	@mkdir -p target/bench
+	cargo bench --locked --workspace --bench caches
 
 bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/bench/bank.json
 	@mkdir -p target/bench

@@ -52,6 +52,7 @@ impl Args {
 /// Options of every command.
 #[derive(Debug, Clone, ClapArgs)]
 #[command(next_help_heading = "Options of every command")]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub(crate) struct Global {
     /// The bank's folder [default: keepsake/bank in the user's data folder]
     #[arg(long, global = true, env = "KEEPSAKE_BANK", value_name = "DIR")]
@@ -79,7 +80,10 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "TOKENS")]
     #[arg(value_parser = clap::value_parser!(u32).range(256..=1_048_576))]
     pub(crate) context: Option<u32>,
-    /// Threads that compute [default: by the number of processors]
+    /// Keys and values in 8 bits: half the memory, and long prompts are read more slowly
+    #[arg(long, global = true)]
+    pub(crate) small_cache: bool,
+    /// Threads that compute [default: measured when a model is first loaded]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
     pub(crate) threads: Option<u32>,
     /// Search by words only, without the embedding model

@@ -11,7 +11,9 @@ use keepsake_core::bank::BankError;
 use keepsake_core::embed::EmbedError;
 use keepsake_core::model::ModelError;
 use keepsake_core::types::InvalidInput;
-use keepsake_core::{AppendError, AskError, ForgetError, OpenError, ProcessError, SearchError};
+use keepsake_core::{
+    AppendError, AskError, ForgetError, OpenError, ProcessError, Remediable, Remedy, SearchError,
+};
 
 use crate::models::PullError;
 
@@ -81,103 +83,43 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// A value that stands in the arguments.
-impl From<InvalidInput> for Failure {
-    fn from(error: InvalidInput) -> Self {
-        Self::new(Exit::Usage, error)
+/// What the engine says can be done about a failure, as a code.
+fn code(remedy: Remedy) -> Exit {
+    match remedy {
+        Remedy::ChangeValue => Exit::Usage,
+        Remedy::ReplaceFile | Remedy::FreeMemory | Remedy::GiveModel => Exit::Model,
+        Remedy::CloseOther | Remedy::CheckFolder | Remedy::OtherKey | Remedy::Restore | Remedy::UpdateApp => {
+            Exit::Bank
+        }
+        _ => Exit::Other,
     }
 }
 
-impl From<BankError> for Failure {
-    fn from(error: BankError) -> Self {
-        let exit = match error {
-            BankError::Locked { .. }
-            | BankError::Open { .. }
-            | BankError::TooNew { .. }
-            | BankError::KeyNeeded { .. }
-            | BankError::WrongKey { .. }
-            | BankError::NotSealed { .. }
-            | BankError::Unrecoverable { .. }
-            | BankError::ChangesLost { .. } => Exit::Bank,
-            _ => Exit::Other,
-        };
-        Self::new(exit, error)
-    }
+macro_rules! coded {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                Self::new(code(error.remedy()), error)
+            }
+        }
+    )*};
 }
 
-impl From<ModelError> for Failure {
-    fn from(error: ModelError) -> Self {
-        let exit = match error {
-            ModelError::Missing { .. }
-            | ModelError::Unusable { .. }
-            | ModelError::TooLarge { .. }
-            | ModelError::Adapter { .. }
-            | ModelError::ChatFormat { .. } => Exit::Model,
-            _ => Exit::Other,
-        };
-        Self::new(exit, error)
-    }
-}
-
-impl From<EmbedError> for Failure {
-    fn from(error: EmbedError) -> Self {
-        let exit = if matches!(error, EmbedError::Failed(_)) { Exit::Other } else { Exit::Model };
-        Self::new(exit, error)
-    }
-}
+coded!(
+    InvalidInput,
+    BankError,
+    ModelError,
+    EmbedError,
+    ForgetError,
+    AppendError,
+    ProcessError,
+    SearchError,
+    AskError
+);
 
 impl From<OpenError> for Failure {
     fn from(OpenError(error): OpenError) -> Self {
         Self::new(Exit::Bank, error)
-    }
-}
-
-impl From<ForgetError> for Failure {
-    fn from(ForgetError(error): ForgetError) -> Self {
-        error.into()
-    }
-}
-
-impl From<AppendError> for Failure {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Invalid(error) => error.into(),
-            AppendError::Bank(error) => error.into(),
-            error => Self::other(error),
-        }
-    }
-}
-
-impl From<ProcessError> for Failure {
-    fn from(error: ProcessError) -> Self {
-        match error {
-            ProcessError::Model(error) => error.into(),
-            ProcessError::Embed(error) => error.into(),
-            ProcessError::Bank(error) => error.into(),
-            error => Self::other(error),
-        }
-    }
-}
-
-impl From<SearchError> for Failure {
-    fn from(error: SearchError) -> Self {
-        match error {
-            SearchError::Embed(error) => error.into(),
-            SearchError::Bank(error) => error.into(),
-            error => Self::other(error),
-        }
-    }
-}
-
-impl From<AskError> for Failure {
-    fn from(error: AskError) -> Self {
-        match error {
-            AskError::Model(error) => error.into(),
-            AskError::Embed(error) => error.into(),
-            AskError::Bank(error) => error.into(),
-            AskError::NoModel => Self::new(Exit::Model, error),
-            error => Self::other(error),
-        }
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use keepsake_core::bank::{Bank, BankKey, SledBank};
 use keepsake_core::config::Config;
 use keepsake_core::embed::OnnxEmbedder;
-use keepsake_core::model::{LlamaModel, LlamaSettings, Role};
+use keepsake_core::model::{CacheType, LlamaModel, LlamaSettings, Role};
 use keepsake_core::types::{SpaceId, Timestamp};
 use keepsake_core::{Engine, OpenError, Setup};
 
@@ -189,7 +189,10 @@ fn language_model(global: &Global, around: &Surroundings) -> Result<LlamaSetting
     let adapters = [(Role::Manager, &global.adapter_manager), (Role::Answer, &global.adapter_answer)];
     settings.adapters = adapters.into_iter().filter_map(|(role, path)| Some((role, path.clone()?))).collect();
     settings.context_tokens = global.context.unwrap_or(settings.context_tokens);
-    settings.threads = global.threads.unwrap_or(settings.threads);
+    settings.threads = global.threads;
+    if global.small_cache {
+        settings.cache = CacheType::Q8_0;
+    }
     settings.states = states(around);
     // Beside the program where it was built or shipped; else llama.cpp looks where it was built.
     settings.backends = around.program.as_ref().map(|folder| folder.join("lib")).filter(|lib| lib.is_dir());

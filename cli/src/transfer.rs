@@ -3,10 +3,10 @@
 //! Rooms it touches: args, exit, open, output, readers, shapes.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 
-use keepsake_core::transfer::{ExportError, Moved};
+use keepsake_core::transfer::{self, ExportError, Moved};
 use keepsake_core::types::SpaceId;
 use keepsake_core::{Engine, Imported};
 
@@ -34,7 +34,7 @@ pub(crate) fn export(args: &Export, global: &Global, around: &Surroundings) -> R
         ));
     }
     if args.file.as_os_str() == "-" {
-        let moved = write(args.format, &opened.engine, &spaces, &mut io::stdout().lock())?;
+        let moved = write(args.format, &opened.engine, &spaces, &mut io::stdout().lock()).map_err(failure)?;
         output::note(&format!("keepsake: {} turns and {} memories written", moved.turns, moved.memories));
         return Ok(());
     }
@@ -45,15 +45,12 @@ pub(crate) fn export(args: &Export, global: &Global, around: &Surroundings) -> R
             format!("{shown} is there already: give another name, or --force"),
         ));
     }
-    let failed = |error: io::Error| Failure::other(format!("{shown} cannot be written: {error}"));
-    // Beside and renamed: there is never half an export under this name. For its owner alone, as the bank is.
-    let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut beside = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    let moved = write(args.format, &opened.engine, &spaces, &mut BufWriter::new(&mut beside))?;
-    beside.as_file().sync_all().map_err(failed)?;
-    let persisted =
-        if args.force { beside.persist(&args.file) } else { beside.persist_noclobber(&args.file) };
-    persisted.map_err(|error| failed(error.error))?;
+    let moved =
+        transfer::to_file(&args.file, args.force, |out| write(args.format, &opened.engine, &spaces, out));
+    let moved = moved.map_err(|error| match error {
+        ExportError::Write(error) => Failure::other(format!("{shown} cannot be written: {error}")),
+        error => failure(error),
+    })?;
     report(global, "keepsake.export/1", &args.file, moved, "written to")
 }
 
@@ -62,16 +59,20 @@ fn write(
     engine: &Engine,
     spaces: &[SpaceId],
     out: &mut dyn Write,
-) -> Result<Moved, Failure> {
-    let moved = match format {
+) -> Result<Moved, ExportError> {
+    match format {
         ExportFormat::Jsonl => engine.export(spaces, out),
         ExportFormat::Markdown => engine.export_markdown(spaces, out),
-    };
-    moved.map_err(|error| match error {
+    }
+}
+
+/// A document that was not written to standard output, which may be closed.
+fn failure(error: ExportError) -> Failure {
+    match error {
         ExportError::Bank(error) => error.into(),
         ExportError::Write(error) => error.into(),
         error => Failure::other(error),
-    })
+    }
 }
 
 /// Takes in an export of ours, or Mem0's. A file that is not sound leaves no trace, not even an empty bank.
@@ -86,7 +87,7 @@ pub(crate) fn import(args: &Import, global: &Global, around: &Surroundings) -> R
     let ours = first[..length].windows(b"keepsake_export".len()).any(|part| part == b"keepsake_export");
     let moved = if ours {
         let mut input = BufReader::new(File::open(&args.file).map_err(failed)?);
-        let contents = keepsake_core::transfer::read(&mut input).map_err(|error| nothing(&error))?;
+        let contents = transfer::read(&mut input).map_err(|error| nothing(&error))?;
         open::open(global, around, Needs::Nothing)?.engine.import(&contents)?
     } else {
         let text = fs::read_to_string(&args.file).map_err(failed)?;

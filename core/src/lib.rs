@@ -11,6 +11,7 @@ pub mod config;
 pub mod decision;
 pub mod embed;
 mod engine;
+mod heap;
 pub mod index;
 pub mod model;
 pub mod pipeline;
@@ -23,8 +24,8 @@ pub mod when;
 
 pub use engine::{
     AppendError, Budget, Effort, Ended, Engine, Findings, ForgetError, Found, Imported, Moment, OpenError,
-    ProcessError, Progress, Receipt, RememberError, ReviseError, Search, SearchError, Selection, Setup,
-    Stats, Undone,
+    ProcessError, Progress, Receipt, Remediable, Remedy, RememberError, ReviseError, Search, SearchError,
+    Selection, Setup, Stats, Undone,
 };
 pub use pipeline::answer::{Answer, AskError, Used};
 pub use pipeline::retrieve::{Filter, Hit, Kind, Meaning, Parts};

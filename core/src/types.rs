@@ -525,8 +525,8 @@ impl Question {
 pub struct Cancel {
     thrown: Arc<AtomicBool>,
     deadline: Option<Instant>,
-    /// Another switch that throws this one too.
-    other: Option<Arc<AtomicBool>>,
+    /// Other switches that throw this one too.
+    others: Vec<Arc<AtomicBool>>,
 }
 
 impl Cancel {
@@ -541,10 +541,12 @@ impl Cancel {
         Self { deadline: Some(deadline), ..self.clone() }
     }
 
-    /// The same switch, which `other` throws too, if it has no deadline of its own.
+    /// The same switch, which `other` throws too; not so the other's deadline.
     #[must_use]
-    pub(crate) fn or(&self, other: &Self) -> Self {
-        Self { other: Some(Arc::clone(&other.thrown)), ..self.clone() }
+    pub fn or(&self, other: &Self) -> Self {
+        let mut either = self.clone();
+        either.others.push(Arc::clone(&other.thrown));
+        either
     }
 
     /// Throws the switch. It cannot be taken back.
@@ -555,7 +557,7 @@ impl Cancel {
     /// Whether it was thrown, or its deadline has passed.
     pub fn is_cancelled(&self) -> bool {
         self.thrown.load(Ordering::Relaxed)
-            || self.other.as_ref().is_some_and(|other| other.load(Ordering::Relaxed))
+            || self.others.iter().any(|other| other.load(Ordering::Relaxed))
             || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 }

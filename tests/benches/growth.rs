@@ -37,7 +37,7 @@ fn main() {
     let conversation = std::fs::read_to_string(root.join("cli/demo/conversation.jsonl")).unwrap();
     let lines: Vec<Line> = conversation.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let model = std::env::var_os("KEEPSAKE_BENCH_MODEL").map_or_else(language_model_file, PathBuf::from);
-    let settings = LlamaSettings { threads: 2, ..LlamaSettings::new(&model) };
+    let settings = LlamaSettings { threads: Some(2), ..LlamaSettings::new(&model) };
     let folder = tempfile::tempdir().unwrap();
     let setup = Setup { embedder: Some(Arc::new(embedder())), ..setup() };
     let setup = setup.with_model(Arc::new(LlamaModel::load(&settings).unwrap()));
@@ -85,7 +85,7 @@ fn draw(curve: &[(usize, f64)], text: &mut String) -> Result<(), Box<dyn Error>>
         .caption(format!("Memory over {TURNS} turns"), ("sans-serif", 18))
         .margin(14)
         .x_label_area_size(36)
-        .y_label_area_size(48)
+        .y_label_area_size(60)
         .build_cartesian_2d(0..TURNS, 0.0..most * 1.2)?;
     chart
         .configure_mesh()

@@ -151,7 +151,8 @@ fn model_file() -> PathBuf {
 /// Ours keeps evaluated starts on the disk, as the shell does, so that only the first run evaluates them.
 fn model(shortcuts: bool) -> Arc<LlamaModel> {
     let states = Some(out().join("states"));
-    let settings = LlamaSettings { threads: THREADS, shortcuts, states, ..LlamaSettings::new(model_file()) };
+    let settings =
+        LlamaSettings { threads: Some(THREADS), shortcuts, states, ..LlamaSettings::new(model_file()) };
     Arc::new(LlamaModel::load(&settings).unwrap())
 }
 

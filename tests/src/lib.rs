@@ -41,7 +41,7 @@ pub fn language_model_file() -> PathBuf {
 /// # Panics
 /// Where it cannot be loaded.
 pub fn language_model() -> Arc<dyn LanguageModel> {
-    let settings = LlamaSettings { threads: 2, ..LlamaSettings::new(language_model_file()) };
+    let settings = LlamaSettings { threads: Some(2), ..LlamaSettings::new(language_model_file()) };
     Arc::new(LlamaModel::load(&settings).expect("the default model loads"))
 }
 

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keepsake_core::bank::{MemoryBank, TurnOutcome};
 use keepsake_core::model::{
-    Completion, LanguageModel, LlamaModel, LlamaSettings, ModelError, Request, Role, Sampling, Stop,
+    CacheType, Completion, LanguageModel, LlamaModel, LlamaSettings, ModelError, Request, Role, Sampling,
+    Stop, Usage,
 };
 use keepsake_core::prompt::{answer, extract, manage};
 use keepsake_core::testing::ScriptedModel;
@@ -27,7 +28,7 @@ fn alone() -> MutexGuard<'static, ()> {
 }
 
 fn load(change: impl FnOnce(&mut LlamaSettings)) -> LlamaModel {
-    let mut settings = LlamaSettings { threads: 2, ..LlamaSettings::new(language_model_file()) };
+    let mut settings = LlamaSettings { threads: Some(2), ..LlamaSettings::new(language_model_file()) };
     change(&mut settings);
     LlamaModel::load(&settings).unwrap()
 }
@@ -293,6 +294,39 @@ fn a_start_is_evaluated_once_and_read_from_the_disk_afterwards() {
     // What a person said is in no file, and no other instruction than ours gets a file.
     complete(&first, &request("You know that Maria has a dog.", "Who has a dog?", None, 2));
     assert_eq!(states(folder.path()), std::slice::from_ref(file));
+}
+
+#[test]
+fn a_device_is_measured_once_and_smaller_keys_and_values_have_states_of_their_own() {
+    let _alone = alone();
+    let folder = tempfile::tempdir().unwrap();
+    let load = |cache: CacheType| {
+        let model = load(|settings| {
+            settings.threads = None;
+            settings.cache = cache;
+            settings.states = Some(folder.path().to_owned());
+        });
+        complete(&model, &extraction(SAID[0].1)).usage
+    };
+    let evaluated = |usage: Usage| usage.evaluated_tokens;
+    let cold = evaluated(load(CacheType::F16));
+    let of_kind = |extension: &str| {
+        let mut files = states(folder.path());
+        files.retain(|file| file.extension().is_some_and(|is| is == extension));
+        files
+    };
+    let [measured] = &of_kind("speed")[..] else { panic!("one device, one model") };
+    let found: serde_json::Value = serde_json::from_slice(&std::fs::read(measured).unwrap()).unwrap();
+    assert!(found["threads"].as_u64().unwrap() >= 1 && found["single_ms"].as_f64().unwrap() > 0.0, "{found}");
+    std::fs::write(measured, r#"{"threads":1,"single_ms":3.5,"long_ms":70.0}"#).unwrap();
+    let written = std::fs::read(measured).unwrap();
+    assert!(evaluated(load(CacheType::F16)) < cold);
+    assert_eq!(std::fs::read(measured).unwrap(), written, "what is kept is not measured again");
+
+    assert_eq!(of_kind("state").len(), 1);
+    assert_eq!(evaluated(load(CacheType::Q8_0)), cold, "what 16 bits hold cannot be read into 8");
+    assert_eq!(of_kind("state").len(), 2);
+    assert!(evaluated(load(CacheType::Q8_0)) < cold);
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn adapters_for_something_else_are_refused_by_name() {
             .tensor_f32("blk.0.attn_q.weight.lora_b", &[4, 576], &b)
             .finish();
         std::fs::write(&path, bytes).unwrap();
-        let mut settings = LlamaSettings { threads: 2, ..LlamaSettings::new(language_model_file()) };
+        let mut settings = LlamaSettings { threads: Some(2), ..LlamaSettings::new(language_model_file()) };
         settings.adapters.insert(Role::Manager, path.clone());
         LlamaModel::load(&settings)
     };

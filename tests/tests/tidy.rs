@@ -74,8 +74,8 @@ fn nothing_unfinished_is_in_the_source() {
 }
 
 /// The rooms of core from the top down; one may use those above it. `testing` serves tests only.
-const ROOMS: [&str; 11] = [
-    "types", "when", "decision", "config", "prompt", "model", "embed", "bank", "transfer", "index",
+const ROOMS: [&str; 12] = [
+    "heap", "types", "when", "decision", "config", "prompt", "model", "embed", "bank", "transfer", "index",
     "pipeline",
 ];
 

@@ -8,6 +8,7 @@
 
 mod error;
 mod past;
+mod remedy;
 mod retention;
 mod revise;
 
@@ -15,6 +16,7 @@ pub use self::error::{
     AppendError, ForgetError, OpenError, ProcessError, RememberError, ReviseError, SearchError,
 };
 pub use self::past::Moment;
+pub use self::remedy::{Remediable, Remedy};
 pub use self::revise::{Imported, Selection, Undone};
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,6 +30,7 @@ use crate::bank::{
 };
 use crate::config::{Config, Take};
 use crate::embed::{Embedder, Vector};
+use crate::heap;
 use crate::index::SpaceIndex;
 use crate::model::{LanguageModel, Usage};
 use crate::pipeline::ahead::Ahead;
@@ -353,6 +356,7 @@ impl Engine {
         }
         let _writer = lock(&inner.writer);
         inner.spaces.write().unwrap_or_else(PoisonError::into_inner).clear();
+        heap::give_back();
     }
 
     /// Stores a turn and works the queue up to it: its receipt.

@@ -5,8 +5,10 @@
 //!
 //! Rooms it touches: types, prompt (chat pieces, fingerprint), model.
 
+mod calibrate;
 mod choose;
 mod context;
+mod draft;
 mod grammar;
 mod lane;
 mod memory;
@@ -45,16 +47,20 @@ pub struct LlamaSettings {
     /// Tokens of prompt and reply together. Default 4096: the paper's prompt limit (section 4.1), and what
     /// 60 memories need. Cut down to what the model was trained for.
     pub context_tokens: u32,
-    /// Threads that compute. Default: half the processors, at least 1, at most 4; all of them where there are
-    /// only two. A guess until each device is calibrated.
-    pub threads: u32,
+    /// Threads that compute. `None`, the default: as many as a measurement of about a second finds good when the model is
+    /// first loaded, from 1 to half the processors (both of two) and at most 4. It is kept in `states`; without that
+    /// folder nothing is measured, and the most of these are taken.
+    pub threads: Option<u32>,
     /// Most bytes the model may take, where the host knows better than the system (an iOS app's own limit).
     pub memory_limit: Option<u64>,
+    /// How keys and values of what was read are kept.
+    pub cache: CacheType,
     /// The folder with llama.cpp's processor variants, where the program was shipped with them; `None`: where
     /// they were built.
     pub backends: Option<PathBuf>,
     /// A folder for the evaluated starts of prompts, so that a cold start does not evaluate them again: a few MB for
-    /// each, without a word of a person, made again where they are missing or damaged. `None`: in memory only.
+    /// each, without a word of a person, made again where they are missing or damaged; and for what was measured of
+    /// this device. `None`: in memory only.
     pub states: Option<PathBuf>,
     /// Whether what was evaluated before is used again, several replies are written at once, and text that the
     /// grammar forces is not chosen token by token. Default true. Without, the same tokens are read, more
@@ -65,18 +71,30 @@ pub struct LlamaSettings {
 impl LlamaSettings {
     /// The defaults for this model file.
     pub fn new(model: impl Into<PathBuf>) -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from) as u32;
         Self {
             model: model.into(),
             adapters: BTreeMap::new(),
             context_tokens: 4096,
-            threads: if processors <= 2 { processors } else { (processors / 2).min(4) },
+            threads: None,
             memory_limit: None,
+            cache: CacheType::default(),
             backends: None,
             states: None,
             shortcuts: true,
         }
     }
+}
+
+/// How keys and values are kept. What fewer bits cost is measured by `make bench-caches` (docs/inference.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum CacheType {
+    /// In 16 bits; keys of the queue's work in 8.
+    #[default]
+    F16,
+    /// In 8 bits (8.5 with their scales): half the memory, long prompts are read more slowly, and a turn need not come to the same to the bit
+    /// as one worked alone. As `F16` for models whose attention heads are not a multiple of 32 wide.
+    Q8_0,
 }
 
 /// A loaded model. Dropping it frees the model once a running completion has ended.

@@ -11,7 +11,7 @@ pub mod gguf;
 mod llama;
 
 #[cfg(feature = "llama")]
-pub use self::llama::{LlamaModel, LlamaSettings};
+pub use self::llama::{CacheType, LlamaModel, LlamaSettings};
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

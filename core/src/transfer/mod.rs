@@ -6,8 +6,11 @@
 //!
 //! Rooms it touches: types, decision, bank.
 
+mod file;
 mod lines;
 pub mod markdown;
+
+pub use self::file::to_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Write};

@@ -13,6 +13,7 @@ use llama_cpp_2::llama_batch::LlamaBatch;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use super::CacheType;
 use super::pace::Pace;
 use super::streams::{Place, Streams};
 use super::worker::{Adapters, Plan};
@@ -87,19 +88,26 @@ pub(super) struct Context<'model> {
 }
 
 impl<'model> Context<'model> {
-    /// A new, empty one.
-    pub(super) fn new(plan: &Plan, model: &'model LlamaModel, shape: Shape) -> Result<Self, Failure> {
+    /// A new, empty one that computes with so many threads.
+    pub(super) fn new(
+        plan: &Plan,
+        model: &'model LlamaModel,
+        shape: Shape,
+        threads: u32,
+    ) -> Result<Self, Failure> {
         let (streams, tokens, step) = match shape {
             Shape::Lanes { count, tokens } => (count, count * tokens, LANE_STEP),
             Shape::Long(tokens) => (1, tokens, LONG_STEP),
         };
         // Keys in 8 bits beside values in 16: then llama.cpp adds up attention in one order, whether one token is
         // evaluated or several.
-        let keys = match shape {
-            Shape::Lanes { .. } if plan.head_width.is_multiple_of(32) => KvCacheType::Q8_0,
-            _ => KvCacheType::F16,
+        let (keys, values) = match (shape, plan.settings.cache) {
+            _ if !plan.head_width.is_multiple_of(32) => (KvCacheType::F16, KvCacheType::F16),
+            (_, CacheType::Q8_0) => (KvCacheType::Q8_0, KvCacheType::Q8_0),
+            (Shape::Lanes { .. }, CacheType::F16) => (KvCacheType::Q8_0, KvCacheType::F16),
+            (Shape::Long(_), CacheType::F16) => (KvCacheType::F16, KvCacheType::F16),
         };
-        let threads = plan.settings.threads.clamp(1, 512) as i32;
+        let threads = threads.clamp(1, 512) as i32;
         let params = LlamaContextParams::default()
             .with_n_ctx(NonZeroU32::new(tokens))
             .with_n_batch(step)
@@ -107,7 +115,7 @@ impl<'model> Context<'model> {
             .with_n_seq_max(streams)
             .with_kv_unified(false)
             .with_type_k(keys)
-            .with_type_v(KvCacheType::F16)
+            .with_type_v(values)
             .with_n_threads(threads)
             .with_n_threads_batch(threads);
         Ok(Self {
@@ -181,6 +189,12 @@ impl<'model> Context<'model> {
         self.cut(stream, 0)
     }
 
+    /// Forgets what a stream holds behind so many tokens.
+    pub(super) fn keep(&mut self, stream: usize, length: usize) -> Result<(), Failure> {
+        self.streams.keep(stream, length);
+        self.cut(stream, length)
+    }
+
     fn cut(&mut self, stream: usize, length: usize) -> Result<(), Failure> {
         self.llama.kv_cache_seq_rm(stream as i32, Some(length as u32), None)?;
         Ok(())
@@ -224,14 +238,14 @@ impl<'model> Context<'model> {
         &self.llama
     }
 
-    /// Evaluates these tokens behind what each stream holds, in one step, and with `logits` those of each last one:
-    /// milliseconds it took. Streams come in the order of their numbers.
+    /// Evaluates these tokens behind what each stream holds, in one step: milliseconds it took. Streams come in the order
+    /// of their numbers.
     pub(super) fn evaluate(&mut self, parts: &[Part<'_>], pace: &mut Pace) -> Result<f64, Failure> {
         self.batch.clear();
         for part in parts {
             for (offset, token) in part.tokens.iter().enumerate() {
-                let last = part.logits && offset + 1 == part.tokens.len();
-                self.batch.add(*token, (part.at + offset) as i32, &[part.stream as i32], last)?;
+                let wanted = offset + part.logits >= part.tokens.len();
+                self.batch.add(*token, (part.at + offset) as i32, &[part.stream as i32], wanted)?;
             }
         }
         let started = Instant::now();
@@ -258,8 +272,8 @@ pub(super) struct Part<'a> {
     /// The position of its first token.
     pub(super) at: usize,
     pub(super) tokens: &'a [LlamaToken],
-    /// Whether the logits of the last one are wanted.
-    pub(super) logits: bool,
+    /// Of how many of the last ones the logits are wanted.
+    pub(super) logits: usize,
 }
 
 /// Why llama.cpp did not do something, in its words.

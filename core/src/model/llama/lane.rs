@@ -5,7 +5,9 @@
 use llama_cpp_2::token::LlamaToken;
 
 use super::choose::Chooser;
+use super::draft::Draft;
 use super::grammar::Constraint;
+use super::streams::shared;
 use super::vocabulary::{Prompt, Utf8, Vocabulary};
 use crate::model::{Completion, ModelError, Request, Role, Stop, Usage};
 use crate::prompt;
@@ -27,8 +29,9 @@ pub(super) struct Lane {
     pub(super) stop: Option<Stop>,
     prompt: usize,
     max_tokens: usize,
-    /// Whether forced text is taken without choosing it.
-    takes_forced: bool,
+    /// Whether forced text is taken without choosing it, and the rest guessed.
+    shortcuts: bool,
+    pub(super) draft: Draft,
     chooser: Chooser,
     constraint: Option<Constraint>,
     text: Utf8,
@@ -39,14 +42,14 @@ impl Lane {
         request: &Request,
         read: Prompt,
         mut constraint: Option<Constraint>,
-        takes_forced: bool,
+        shortcuts: bool,
     ) -> Result<Self, ModelError> {
         let Prompt { mut tokens, start } = read;
         let length = tokens.len();
         let usage = Usage { calls: 1, prompt_tokens: length as u64, ..Usage::default() };
         // A grammar may begin with text that is forced.
         let forced = match &mut constraint {
-            Some(constraint) if takes_forced => constraint.forced()?,
+            Some(constraint) if shortcuts => constraint.forced()?,
             _ => Vec::new(),
         };
         tokens.extend(forced.into_iter().take(request.max_tokens));
@@ -61,7 +64,8 @@ impl Lane {
             stop: None,
             prompt: length,
             max_tokens: request.max_tokens,
-            takes_forced,
+            shortcuts,
+            draft: Draft::default(),
             chooser: Chooser::new(request.sampling),
             constraint,
             text: Utf8::default(),
@@ -76,6 +80,23 @@ impl Lane {
     /// Tokens that are there and not evaluated yet.
     pub(super) fn pending(&self) -> &[LlamaToken] {
         &self.tokens[self.evaluated..]
+    }
+
+    /// What may follow its pending token, to be evaluated in the same step: at most `room` tokens. Only for the queue's
+    /// work, whose values do not depend on how many tokens a step has.
+    pub(super) fn guess(&self, room: usize) -> Vec<LlamaToken> {
+        if !self.shortcuts || self.role == Role::Answer {
+            return Vec::new();
+        }
+        let room = room.min(self.most_tokens().saturating_sub(self.tokens.len() + 1));
+        self.draft.guess(&self.tokens, room).to_vec()
+    }
+
+    /// Takes what is pending as evaluated as far as it was guessed: how many tokens.
+    pub(super) fn guessed(&mut self, guess: &[LlamaToken]) -> usize {
+        let right = shared(self.pending(), guess);
+        self.evaluated += right;
+        right
     }
 
     /// Whether it still reads its prompt.
@@ -112,7 +133,7 @@ impl Lane {
         }
         // Taken or not, forced text is the same tokens.
         let forced = match &mut self.constraint {
-            Some(constraint) if !self.takes_forced => constraint.first_forced()?,
+            Some(constraint) if !self.shortcuts => constraint.first_forced()?,
             _ => None,
         };
         let token = match forced {
@@ -128,14 +149,12 @@ impl Lane {
         self.tokens.push(token);
         if let Some(constraint) = &mut self.constraint {
             constraint.accept(token)?;
-            if self.takes_forced {
+            if self.shortcuts {
                 self.tokens.extend(constraint.forced()?);
             }
         }
         self.say(from, vocabulary, emit);
-        if self.stop.is_none()
-            && self.takes_forced
-            && self.constraint.as_ref().is_some_and(Constraint::is_over)
+        if self.stop.is_none() && self.shortcuts && self.constraint.as_ref().is_some_and(Constraint::is_over)
         {
             self.stop = Some(Stop::EndOfTurn);
         }

@@ -2,7 +2,7 @@
 //!
 //! Rooms it touches: model, model::gguf.
 
-use super::{LlamaSettings, context, session};
+use super::{CacheType, LlamaSettings, context, session};
 use crate::model::ModelError;
 use crate::model::gguf::Gguf;
 
@@ -12,7 +12,7 @@ const START_TOKENS: u32 = 1024;
 
 /// Refuses a model that needs more than is available: with both numbers.
 pub(super) fn check(settings: &LlamaSettings, head: &Gguf, context_tokens: u32) -> Result<(), ModelError> {
-    let needed = needed_bytes(head, context_tokens);
+    let needed = needed_bytes(settings, head, context_tokens);
     let available = settings.memory_limit.map_or_else(available_bytes, |limit| limit.min(available_bytes()));
     if needed > available {
         return Err(ModelError::TooLarge {
@@ -26,15 +26,18 @@ pub(super) fn check(settings: &LlamaSettings, head: &Gguf, context_tokens: u32) 
 
 /// Weights, KV cache of the larger of both shapes of context, logits and activations of one step, and 32 MiB for the
 /// rest. An estimate: measured on SmolLM2-135M it is above what is really taken.
-fn needed_bytes(head: &Gguf, context_tokens: u32) -> u64 {
+fn needed_bytes(settings: &LlamaSettings, head: &Gguf, context_tokens: u32) -> u64 {
     let of = |key| head.of_architecture(key);
     let width = of("embedding_length").unwrap_or(4096);
     let kv_heads = of("attention.head_count_kv").unwrap_or(heads(head));
     let vocabulary = head.array_length("tokenizer.ggml.tokens").unwrap_or(32_000);
-    // 16-bit keys and values of one token in all layers.
-    let per_token = [of("block_count").unwrap_or(32), kv_heads, head_width(head), 2, 2]
+    // Bits of a key and a value together.
+    let bits = if settings.cache == CacheType::Q8_0 && head_width(head).is_multiple_of(32) { 17 } else { 32 };
+    // Keys and values of one token in all layers.
+    let per_token = [of("block_count").unwrap_or(32), kv_heads, head_width(head), bits]
         .into_iter()
-        .fold(1, u64::saturating_mul);
+        .fold(1, u64::saturating_mul)
+        / 8;
     let in_context = context_tokens.max(session::LANES * context::LANE_TOKENS.min(context_tokens));
     let most_tokens = in_context + START_TOKENS;
     let cache = per_token.saturating_mul(u64::from(most_tokens));

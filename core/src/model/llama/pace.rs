@@ -23,6 +23,12 @@ impl Default for Pace {
 }
 
 impl Pace {
+    /// From the milliseconds of a step of one token, and of one of so many.
+    pub(super) fn new(single_ms: f64, tokens: usize, long_ms: f64) -> Self {
+        let token_ms = (long_ms - single_ms).max(long_ms / 10.0) / tokens as f64;
+        Self { step_ms: single_ms, token_ms }
+    }
+
     /// Tokens of the next step, at most `most`.
     pub(super) fn tokens(&self, most: usize) -> usize {
         // Where even a step of one token takes too long, fewer tokens would only make more of them.
@@ -55,6 +61,7 @@ mod tests {
         assert!((99..=100).contains(&settle(100, 60.0))); // (60 − 10) ÷ 0.5
         assert_eq!(settle(100, 100_000.0), FEWEST_TOKENS);
         assert_eq!(settle(100, 12.0), 128);
+        assert_eq!(Pace::new(10.0, 50, 60.0).tokens(128), 50);
         // On a busy machine every step is slow, and small ones waste most.
         assert!(settle(1, 80.0) >= 64);
     }

@@ -14,6 +14,7 @@ use llama_cpp_2::context::session::SeqState;
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
 
+use super::calibrate::{self, Calibration};
 use super::context::{Context, Failure, LANE_STEP, LONG_STEP, Part, Shape};
 use super::grammar::Grammars;
 use super::lane::Lane;
@@ -21,6 +22,7 @@ use super::pace::Pace;
 use super::state::{Start, States};
 use super::vocabulary::Vocabulary;
 use super::worker::{Adapters, Plan};
+use crate::heap;
 use crate::model::{Completion, ModelError, Request, Role};
 
 /// Replies written side by side. Default 4: see docs/inference.md.
@@ -39,6 +41,7 @@ pub(super) struct Session<'model> {
     /// The one that the last request needed.
     context: Option<Context<'model>>,
     starts: Vec<KnownStart>,
+    threads: u32,
     pace: Pace,
     /// Models with a recurrent state cannot step back or begin in the middle.
     shortcuts: bool,
@@ -68,6 +71,10 @@ impl<'model> Session<'model> {
                 .inspect_err(|error| log::warn!("prompts' starts are not kept on the disk: {error}"))
                 .ok()
         });
+        let calibration = match settings.threads {
+            Some(_) => None,
+            None => states.as_ref().and_then(|states| Calibration::of_device(plan, model, states)),
+        };
         let mut session = Self {
             plan,
             model,
@@ -77,7 +84,11 @@ impl<'model> Session<'model> {
             states,
             context: None,
             starts: Vec::new(),
-            pace: Pace::default(),
+            threads: settings
+                .threads
+                .or(calibration.map(|found| found.threads))
+                .unwrap_or_else(calibrate::by_rule),
+            pace: calibration.map_or_else(Pace::default, Calibration::pace),
             shortcuts,
         };
         // A model that cannot work is told when it is loaded.
@@ -90,6 +101,7 @@ impl<'model> Session<'model> {
     pub(super) fn release_memory(&mut self) {
         self.context = None;
         self.starts.clear();
+        heap::give_back();
     }
 
     /// How many tokens `text` has as content.
@@ -207,7 +219,7 @@ impl<'model> Session<'model> {
             let step = self.step_tokens(lane.role).min(to_start.unwrap_or(usize::MAX)).min(pending.len());
             let is_last = step == pending.len();
             let Some(context) = &mut self.context else { break };
-            let milliseconds = context.evaluate(&[part(lane, step)], &mut self.pace)?;
+            let milliseconds = context.evaluate(&[part(lane, &pending[..step])], &mut self.pace)?;
             lane.evaluated(step, milliseconds);
             rest(self.plan, lane.role, milliseconds, stopped);
             if is_last {
@@ -238,17 +250,23 @@ impl<'model> Session<'model> {
             let most = self.step_tokens(lanes[order[0]].role) / order.len();
             let fewest = order.iter().map(|&at| lanes[at].pending().len()).min().unwrap_or(0);
             let count = fewest.min(most.max(1));
-            let parts: Vec<Part<'_>> = order.iter().map(|&at| part(&lanes[at], count)).collect();
+            // Where several are written, their own tokens fill a step better than guesses.
+            let guess = match order[..] {
+                [at] => lanes[at].guess(most.saturating_sub(count)),
+                _ => Vec::new(),
+            };
+            let texts: Vec<_> =
+                order.iter().map(|&at| [&lanes[at].pending()[..count], &guess].concat()).collect();
+            let parts = order.iter().zip(&texts).map(|(&at, tokens)| part(&lanes[at], tokens));
+            let parts: Vec<Part<'_>> = parts.collect();
             let Some(context) = &mut self.context else { return Ok(()) };
             let milliseconds = context.evaluate(&parts, &mut self.pace)?;
             rest(self.plan, lanes[order[0]].role, milliseconds, stopped);
             for (nth, &at) in order.iter().enumerate() {
                 let lane = &mut lanes[at];
                 lane.evaluated(count, milliseconds / order.len() as f64);
-                if lane.pending().is_empty() {
-                    let logits = context.logits((nth + 1) * count - 1);
-                    choose(lane, logits, &self.vocabulary, &mut |text| emit(at, text))?;
-                }
+                let last = (nth + 1) * count - 1;
+                go_on(lane, context, last, &guess, &self.vocabulary, &mut |text| emit(at, text))?;
             }
         }
     }
@@ -267,7 +285,8 @@ impl<'model> Session<'model> {
         if !self.context.as_ref().is_some_and(|context| context.holds(shape)) {
             // Two at a time would take twice the memory.
             self.context = None;
-            self.context = Some(Context::new(self.plan, self.model, shape)?);
+            self.context = Some(Context::new(self.plan, self.model, shape, self.threads)?);
+            heap::give_back();
         }
         match &mut self.context {
             Some(context) => context.take_role(role, self.adapters),
@@ -366,14 +385,32 @@ fn rest(plan: &Plan, role: Role, milliseconds: f64, stopped: &mut dyn FnMut() ->
     }
 }
 
-fn part(lane: &Lane, count: usize) -> Part<'_> {
-    let pending = lane.pending();
-    Part {
-        stream: lane.stream,
-        at: lane.evaluated,
-        tokens: &pending[..count],
-        logits: count == pending.len(),
+/// The next tokens of a lane, its own and perhaps guessed ones behind them.
+fn part<'a>(lane: &Lane, tokens: &'a [LlamaToken]) -> Part<'a> {
+    let own = lane.pending().len();
+    Part { stream: lane.stream, at: lane.evaluated, tokens, logits: (tokens.len() + 1).saturating_sub(own) }
+}
+
+/// Lets a lane choose its next token once nothing is pending, and for as long as what it chooses was guessed and is
+/// evaluated with it. `last` is the number of its last token in the step, before the guess.
+fn go_on(
+    lane: &mut Lane,
+    context: &mut Context<'_>,
+    last: usize,
+    guess: &[LlamaToken],
+    vocabulary: &Vocabulary,
+    emit: &mut dyn FnMut(String),
+) -> Result<(), Failure> {
+    let mut right = 0;
+    while lane.pending().is_empty() && lane.stop.is_none() {
+        choose(lane, context.logits(last + right), vocabulary, emit)?;
+        right += lane.guessed(&guess[right..]);
     }
+    if !guess.is_empty() {
+        lane.draft.was(right, guess.len());
+        context.keep(lane.stream, lane.evaluated)?;
+    }
+    Ok(())
 }
 
 /// Lets a lane choose its next token.

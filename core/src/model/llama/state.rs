@@ -23,7 +23,7 @@ use llama_cpp_2::context::LlamaContext;
 use llama_cpp_2::token::LlamaToken;
 use sha2::{Digest, Sha256};
 
-use super::LlamaSettings;
+use super::{CacheType, LlamaSettings};
 use crate::model::{Role, adapter};
 use crate::prompt;
 
@@ -34,9 +34,11 @@ const VERSION: u32 = 2;
 const LLAMA_CPP: &str = "0.1.160";
 const SEAL_BYTES: usize = 4 + 4 + 32 + 8 + 32;
 const EXTENSION: &str = "state";
-const UNFINISHED: &str = "unfinished";
-/// Most files kept: four steps for each of four pairs of model and adapters that a host changes between.
-const MOST_FILES: usize = 16;
+pub(super) const UNFINISHED: &str = "unfinished";
+const CALIBRATION: &str = "speed";
+/// Most files kept: four steps and a calibration for each of four pairs of model and adapters that a host changes
+/// between.
+const MOST_FILES: usize = 20;
 
 type Key = [u8; 32];
 
@@ -71,6 +73,7 @@ impl States {
         common.update(
             [cfg!(feature = "metal"), cfg!(feature = "vulkan"), cfg!(feature = "cuda")].map(u8::from),
         );
+        common.update([u8::from(settings.cache == CacheType::Q8_0)]);
         common.update(identity(&settings.model)?);
         let adapters = settings.adapters.iter();
         let adapters = adapters.map(|(role, path)| Ok((*role, adapter::file_sha256(path)?)));
@@ -80,7 +83,7 @@ impl States {
     /// Puts the state of a start into an empty sequence; false where there is no sound one.
     pub(super) fn load(&self, context: &mut LlamaContext<'_>, sequence: i32, start: Start<'_>) -> bool {
         let key = self.key(start);
-        let path = self.path(&key);
+        let path = self.path(&key, EXTENSION);
         if !fs::read(&path).is_ok_and(|bytes| is_sound(&bytes, &key)) {
             return false;
         }
@@ -91,7 +94,7 @@ impl States {
     /// Writes the state of a sequence that holds exactly this start.
     pub(super) fn save(&self, context: &LlamaContext<'_>, sequence: i32, start: Start<'_>) -> io::Result<()> {
         let key = self.key(start);
-        let path = self.path(&key);
+        let path = self.path(&key, EXTENSION);
         let unfinished = path.with_extension(format!("{}.{UNFINISHED}", std::process::id()));
         context.state_seq_save_file(&unfinished, sequence, start.tokens).map_err(io::Error::other)?;
         let finished = add_seal(&unfinished, &key).and_then(|()| fs::rename(&unfinished, &path));
@@ -100,6 +103,13 @@ impl States {
         }
         finished?;
         self.remove_old()
+    }
+
+    /// Where the calibration of a device with so many processors is kept.
+    pub(super) fn calibration(&self, processors: u32) -> PathBuf {
+        let mut hash = self.common.clone();
+        hash.update(processors.to_le_bytes());
+        self.path(&hash.finalize().into(), CALIBRATION)
     }
 
     fn key(&self, start: Start<'_>) -> Key {
@@ -113,9 +123,9 @@ impl States {
         hash.finalize().into()
     }
 
-    fn path(&self, key: &Key) -> PathBuf {
+    fn path(&self, key: &Key, extension: &str) -> PathBuf {
         let name: String = key.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(name).with_extension(EXTENSION)
+        self.folder.join(name).with_extension(extension)
     }
 
     /// Keeps the newest files, and removes what a killed process left unfinished.
@@ -125,7 +135,7 @@ impl States {
             let path = entry?.path();
             let Ok(written) = path.metadata().and_then(|metadata| metadata.modified()) else { continue };
             match path.extension().and_then(|extension| extension.to_str()) {
-                Some(EXTENSION) => files.push((written, path)),
+                Some(EXTENSION | CALIBRATION) => files.push((written, path)),
                 Some(UNFINISHED) if is_old(written) => fs::remove_file(path)?,
                 _ => {}
             }

@@ -78,10 +78,15 @@ impl Streams {
     pub(super) fn extend(&mut self, stream: usize, tokens: &[LlamaToken]) {
         self.held[stream].tokens.extend_from_slice(tokens);
     }
+
+    /// Takes note that a stream holds no more than the first so many.
+    pub(super) fn keep(&mut self, stream: usize, length: usize) {
+        self.held[stream].tokens.truncate(length);
+    }
 }
 
 /// How many tokens both begin with.
-fn shared(a: &[LlamaToken], b: &[LlamaToken]) -> usize {
+pub(super) fn shared(a: &[LlamaToken], b: &[LlamaToken]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
