@@ -29,7 +29,7 @@ LOCOMO := $(wildcard ../shared/data/locomo/conv-*.json)
 GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
-.PHONY: help setup tools models build demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
+.PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
   bench-inference bench-growth bench-caches torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
@@ -47,6 +47,7 @@ tools: ## Install the build tools that are missing (Debian, Ubuntu)
 	else \
 	  ls /usr/lib/llvm-*/lib/libclang*.so* /usr/lib/*/libclang*.so* >/dev/null 2>&1 || missing="$$missing libclang-dev"; \
 	  python3 -m pip --version >/dev/null 2>&1 || missing="$$missing python3-pip"; \
+	  python3 -c 'import ensurepip' 2>/dev/null || missing="$$missing python3-venv"; \
 	  if [ -n "$$missing" ]; then \
 	    echo "Installing:$$missing"; \
 	    sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
@@ -80,6 +81,52 @@ lint: tools ## Format, clippy and dependency rules
 
 fmt: ## Format the code
 	cargo fmt --all
+
+# The generator is built in a folder of its own, so that its features stay its own.
+BINDGEN := $(CARGO_TARGET_DIR)/bindgen/release/keepsake-bindgen
+LIBRARY := $(CARGO_TARGET_DIR)/release/libkeepsake_ffi$(if $(filter Darwin,$(shell uname)),.dylib,.so)
+# Where the bindings of each language stand.
+BINDINGS := kotlin:bindings/kotlin/src/main/kotlin swift:bindings/swift/Sources/KeepsakeBinding python:bindings/python/src/keepsake/_binding
+GENERATED ?= .
+
+bindings: build ## Generate the bindings for Kotlin, Swift and Python anew
+	@CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/bindgen cargo build --quiet --release --locked --manifest-path ffi/bindgen/Cargo.toml
+	@for pair in $(BINDINGS); do \
+	  mkdir -p "$(GENERATED)/$${pair##*:}"; \
+	  (out="$$(cd "$(GENERATED)/$${pair##*:}" && pwd)"; cd ffi; $(BINDGEN) generate "$(LIBRARY)" --language "$${pair%%:*}" --no-format --out-dir "$$out" 2>/dev/null); \
+	done
+
+check-bindings: ## Fail where the bindings are not those of the code
+	@rm -rf $(CARGO_TARGET_DIR)/generated
+	@$(MAKE) --no-print-directory bindings GENERATED=$(CARGO_TARGET_DIR)/generated
+	@cd $(CARGO_TARGET_DIR)/generated && find . -type f | while read -r file; do \
+	  cmp -s "$$file" "$(CURDIR)/$$file" || { echo "$$file is not what the code gives: run make bindings"; exit 1; }; done
+
+PYTHON_ENV := $(CARGO_TARGET_DIR)/python-env
+
+wheel: build ## Build the Python wheel into target/wheels
+	@rm -rf bindings/python/build target/wheels/* && mkdir -p bindings/python/src/keepsake/_binding/lib target/wheels
+	@cp $(LIBRARY) bindings/python/src/keepsake/_binding/
+	@if [ -d $(CARGO_TARGET_DIR)/release/lib ]; then cp $(CARGO_TARGET_DIR)/release/lib/* bindings/python/src/keepsake/_binding/lib/; fi
+	python3 -m pip wheel --quiet --no-deps --wheel-dir target/wheels bindings/python
+
+test-python: setup wheel ## Run the scenarios through the wheel in a fresh virtual environment
+	@rm -rf $(PYTHON_ENV) && python3 -m venv $(PYTHON_ENV)
+	@$(PYTHON_ENV)/bin/pip install --quiet target/wheels/*.whl pytest
+	cd bindings/python && $(PYTHON_ENV)/bin/python -m pytest -q
+
+jdk: ## Install a JDK and Maven where they are missing (Debian, Ubuntu)
+	@command -v mvn >/dev/null && command -v javac >/dev/null || { \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	  command -v apt-get >/dev/null || { echo "Install Maven and a JDK of version 17 or later, then run again"; exit 1; }; \
+	  echo "Installing: maven default-jdk-headless"; $$sudo apt-get update -qq; \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends maven default-jdk-headless >/dev/null; }
+
+test-kotlin: setup jdk ## Run the scenarios through the Kotlin façade on the JVM
+	mvn --batch-mode --quiet -f bindings/kotlin/pom.xml -Dkeepsake.library=$(CARGO_TARGET_DIR)/release test
+	@cat bindings/kotlin/target/surefire-reports/*.txt | grep "Tests run"
+
+test-bindings: check-bindings test-python test-kotlin ## Run every door's tests
 
 check-cpu: build ## Show that the program starts on processors with less (needs qemu-user)
 	@tests/check-cpu.sh $(KEEPSAKE)

@@ -6,20 +6,20 @@ use std::fs::File;
 use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use keepsake_core as core;
 use keepsake_core::bank::{BankKey, SledBank};
-use keepsake_core::types::{MemoryId, Question, SpaceId, Timestamp, TurnId, UnitId};
+use keepsake_core::types::{self, MemoryId, Question, SpaceId, Timestamp, TurnId};
 use keepsake_core::{Setup, transfer};
 use zeroize::Zeroize;
 
 use crate::hosts::{AnswerSink, HostError, WorkObserver};
 use crate::models::{Embedder, LanguageModel};
 use crate::records::{
-    Answer, Appended, Budget, Counts, Effort, ExportFormat, Findings, Memory, Moved, NewTurn, Outcome,
-    Progress, Receipt, Search, Selection, Settings, Turn, Undone, Unit,
+    Answer, Appended, Budget, Counts, Effort, EngineSettings, ExportFormat, Findings, Memory, Moved, NewTurn,
+    Outcome, QueueProgress, Receipt, Search, Selection, Turn, Undone, UnitId,
 };
 use crate::switch::{self, Cancel};
 use crate::{KeepsakeError, records};
@@ -28,7 +28,7 @@ type Result<T> = std::result::Result<T, KeepsakeError>;
 
 /// What an engine is made of.
 #[derive(uniffi::Record)]
-pub struct Options {
+pub struct EngineOptions {
     /// The host's key, 32 random bytes: a new bank is sealed by it, and one that is there must have been.
     #[uniffi(default = None)]
     pub key: Option<Vec<u8>>,
@@ -40,18 +40,18 @@ pub struct Options {
     pub embedder: Option<Arc<Embedder>>,
     /// The settings; none: the defaults.
     #[uniffi(default = None)]
-    pub settings: Option<Settings>,
+    pub settings: Option<EngineSettings>,
 }
 
 /// An open bank with all that works on it.
 #[derive(uniffi::Object)]
-pub struct Engine(core::Engine);
+pub struct Engine(RwLock<Option<core::Engine>>);
 
 #[uniffi::export]
 impl Engine {
     /// Opens the bank in a folder and verifies it, or makes one there.
     #[uniffi::constructor]
-    pub fn open(folder: String, options: Options) -> Result<Arc<Self>> {
+    pub fn open(folder: String, options: EngineOptions) -> Result<Arc<Self>> {
         let key = options.key.map(key).transpose()?;
         let setup = Setup {
             model: options.model.map(|model| Arc::clone(&model.0)),
@@ -61,12 +61,12 @@ impl Engine {
             ..Setup::new(now)
         };
         let engine = core::Engine::open(Path::new(&folder), setup).map_err(KeepsakeError::of)?;
-        Ok(Arc::new(Self(engine)))
+        Ok(Self::over(engine))
     }
 
     /// Stores a turn, durably, and puts it into the queue. Takes milliseconds and asks no model.
     pub fn append(&self, turn: NewTurn) -> Result<Appended> {
-        let appended = self.0.append(turn.try_into().map_err(KeepsakeError::of)?);
+        let appended = self.core()?.append(turn.try_into().map_err(KeepsakeError::of)?);
         let core::bank::Appended { id, new } = appended.map_err(KeepsakeError::of)?;
         Ok(Appended { turn: id.0, is_new: new })
     }
@@ -78,9 +78,9 @@ impl Engine {
         budget: Option<Budget>,
         cancel: Option<Arc<Cancel>>,
         observer: Option<Arc<dyn WorkObserver>>,
-    ) -> Result<Progress> {
+    ) -> Result<QueueProgress> {
         let (cancel, mut failed) = (switch::of(cancel.as_ref()), None);
-        let stop = core::types::Cancel::new();
+        let stop = types::Cancel::new();
         let both = cancel.or(&stop);
         let mut observe = |receipt: &core::Receipt| {
             let Some(observer) = observer.as_ref().filter(|_| failed.is_none()) else { return };
@@ -89,15 +89,15 @@ impl Engine {
                 stop.cancel();
             }
         };
-        let progress = self.0.process(&budget.unwrap_or_default().into(), &both, &mut observe);
-        or_failed(failed, progress.map_err(KeepsakeError::of)).map(Progress::from)
+        let progress = self.core()?.process(&budget.unwrap_or_default().into(), &both, &mut observe);
+        or_failed(failed, progress.map_err(KeepsakeError::of)).map(QueueProgress::from)
     }
 
     /// Stores a turn and works the queue up to it.
     #[uniffi::method(default(cancel = None))]
     pub fn remember(&self, turn: NewTurn, cancel: Option<Arc<Cancel>>) -> Result<Receipt> {
         let turn = turn.try_into().map_err(KeepsakeError::of)?;
-        let receipt = self.0.remember(turn, &switch::of(cancel.as_ref()));
+        let receipt = self.core()?.remember(turn, &switch::of(cancel.as_ref()));
         receipt.map(Receipt::from).map_err(KeepsakeError::of)
     }
 
@@ -121,7 +121,7 @@ impl Engine {
                 ControlFlow::Break(())
             }
         };
-        let answer = self.0.ask(&question, &switch::of(cancel.as_ref()), &mut take);
+        let answer = self.core()?.ask(&question, &switch::of(cancel.as_ref()), &mut take);
         or_failed(failed, answer.map_err(KeepsakeError::of)).map(Answer::from)
     }
 
@@ -129,83 +129,86 @@ impl Engine {
     #[uniffi::method(default(space = "default"))]
     pub fn search(&self, search: Search, space: String) -> Result<Findings> {
         let search = search.try_into().map_err(KeepsakeError::of)?;
-        let found = self.0.find(&self::space(&space)?, &search);
+        let found = self.core()?.find(&self::space(&space)?, &search);
         found.map(Findings::from).map_err(KeepsakeError::of)
     }
 
     /// The memories of a space that hold, by id.
     #[uniffi::method(default(space = "default"))]
     pub fn memories(&self, space: String) -> Result<Vec<Memory>> {
-        listed(self.0.memories(&self::space(&space)?))
+        listed(self.core()?.memories(&self::space(&space)?))
     }
 
     /// The newest version of a memory, also of a retired one.
     pub fn memory(&self, id: u64) -> Result<Option<Memory>> {
-        self.0.memory(MemoryId(id)).map(|memory| memory.map(Memory::from)).map_err(KeepsakeError::of)
+        self.core()?.memory(MemoryId(id)).map(|memory| memory.map(Memory::from)).map_err(KeepsakeError::of)
     }
 
     /// All versions of a memory, oldest first.
     pub fn history(&self, id: u64) -> Result<Vec<Memory>> {
-        listed(self.0.history(MemoryId(id)))
+        listed(self.core()?.history(MemoryId(id)))
     }
 
     /// The turns of a space, oldest first.
     #[uniffi::method(default(space = "default"))]
     pub fn turns(&self, space: String) -> Result<Vec<Turn>> {
-        listed(self.0.turns(&self::space(&space)?))
+        listed(self.core()?.turns(&self::space(&space)?))
     }
 
     /// A turn.
     pub fn turn(&self, id: u64) -> Result<Option<Turn>> {
-        self.0.turn(TurnId(id)).map(|turn| turn.map(Turn::from)).map_err(KeepsakeError::of)
+        self.core()?.turn(TurnId(id)).map(|turn| turn.map(Turn::from)).map_err(KeepsakeError::of)
     }
 
     /// What became of a turn; none while it waits.
     pub fn outcome(&self, turn: u64) -> Result<Option<Outcome>> {
-        self.0.outcome(TurnId(turn)).map(|outcome| outcome.map(Outcome::from)).map_err(KeepsakeError::of)
+        self.core()?
+            .outcome(TurnId(turn))
+            .map(|outcome| outcome.map(Outcome::from))
+            .map_err(KeepsakeError::of)
     }
 
     /// Puts a turn that failed back into the queue; false where it did not fail.
     pub fn retry(&self, turn: u64) -> Result<bool> {
-        self.0.retry(TurnId(turn)).map_err(KeepsakeError::of)
+        self.core()?.retry(TurnId(turn)).map_err(KeepsakeError::of)
     }
 
     /// Takes back what these turns changed, as one step. The turns stay.
     pub fn undo(&self, turns: Vec<u64>) -> Result<Undone> {
         let turns: Vec<TurnId> = turns.into_iter().map(TurnId).collect();
-        self.0.undo(&turns).map(Undone::from).map_err(KeepsakeError::of)
+        self.core()?.undo(&turns).map(Undone::from).map_err(KeepsakeError::of)
     }
 
     /// The memories of a space that wait to be confirmed: what an untrusted origin says against the user.
     #[uniffi::method(default(space = "default"))]
     pub fn quarantined(&self, space: String) -> Result<Vec<Memory>> {
-        listed(self.0.quarantined(&self::space(&space)?))
+        listed(self.core()?.quarantined(&self::space(&space)?))
     }
 
     /// The user vouches for a quarantined memory: it holds from now on.
     pub fn confirm(&self, memory: u64) -> Result<Memory> {
-        self.0.confirm(MemoryId(memory)).map(Memory::from).map_err(KeepsakeError::of)
+        self.core()?.confirm(MemoryId(memory)).map(Memory::from).map_err(KeepsakeError::of)
     }
 
     /// The turns and memories of a space that have something in common, turns first.
     #[uniffi::method(default(space = "default"))]
-    pub fn select(&self, selection: Selection, space: String) -> Result<Vec<Unit>> {
-        listed(self.0.select(&self::space(&space)?, &selection.into()))
+    pub fn select(&self, selection: Selection, space: String) -> Result<Vec<UnitId>> {
+        listed(self.core()?.select(&self::space(&space)?, &selection.into()))
     }
 
     /// The memories that came from these turns.
     #[uniffi::method(default(space = "default"))]
     pub fn came_from(&self, turns: Vec<u64>, space: String) -> Result<Vec<u64>> {
         let turns: Vec<TurnId> = turns.into_iter().map(TurnId).collect();
-        let came = self.0.came_from(&self::space(&space)?, &turns).map_err(KeepsakeError::of)?;
+        let came = self.core()?.came_from(&self::space(&space)?, &turns).map_err(KeepsakeError::of)?;
         Ok(came.into_iter().map(|memory| memory.0).collect())
     }
 
     /// Removes memories and turns with everything kept about them, as one step: nothing finds them any more, and no byte
     /// of them is left in the bank. How many there were.
-    pub fn forget(&self, units: Vec<Unit>) -> Result<u64> {
-        let units: Vec<UnitId> = units.into_iter().map(UnitId::from).collect();
-        self.0.forget_all(&units).map(|count| count as u64).map_err(KeepsakeError::of)
+    pub fn forget(&self, units: Vec<UnitId>) -> Result<u64> {
+        let units: Vec<types::UnitId> = units.into_iter().map(Into::into).collect();
+        self.core()?.forget_all(&units).map(|count| count as u64).map_err(KeepsakeError::of)
     }
 
     /// The space as it was recorded at a moment (UTC), as an engine of its own in memory.
@@ -222,65 +225,91 @@ impl Engine {
 
     /// Writes what spaces hold into a new file, whole or not at all; all spaces where none are named.
     #[uniffi::method(default(spaces = [], format = None))]
-    pub fn export(&self, file: String, spaces: Vec<String>, format: Option<ExportFormat>) -> Result<Moved> {
-        let spaces = records::spaces(&spaces)?;
+    pub fn export_to(
+        &self,
+        file: String,
+        spaces: Vec<String>,
+        format: Option<ExportFormat>,
+    ) -> Result<Moved> {
+        let (engine, spaces) = (self.core()?, records::spaces(&spaces)?);
         let moved = transfer::to_file(Path::new(&file), false, |out| match format {
-            Some(ExportFormat::Markdown) => self.0.export_markdown(&spaces, out),
-            Some(ExportFormat::Jsonl) | None => self.0.export(&spaces, out),
+            Some(ExportFormat::Markdown) => engine.export_markdown(&spaces, out),
+            Some(ExportFormat::Jsonl) | None => engine.export(&spaces, out),
         });
         moved.map(Moved::from).map_err(KeepsakeError::of)
     }
 
     /// Takes in an export; the bank must be empty. Vectors are made when the queue is next worked.
-    pub fn import(&self, file: String) -> Result<Moved> {
+    pub fn import_from(&self, file: String) -> Result<Moved> {
         let unreadable = |error| KeepsakeError::of(transfer::ImportError::Read(error));
         let mut input = BufReader::new(File::open(&file).map_err(unreadable)?);
         let contents = transfer::read(&mut input).map_err(KeepsakeError::of)?;
-        self.0.import(&contents).map(Moved::from).map_err(KeepsakeError::of)
+        self.core()?.import(&contents).map(Moved::from).map_err(KeepsakeError::of)
     }
 
     /// All spaces that hold something.
     pub fn spaces(&self) -> Result<Vec<String>> {
-        listed(self.0.spaces().map(|spaces| spaces.iter().map(SpaceId::to_string).collect::<Vec<_>>()))
+        listed(self.core()?.spaces().map(|spaces| spaces.iter().map(SpaceId::to_string).collect::<Vec<_>>()))
     }
 
     /// A space in numbers.
     #[uniffi::method(default(space = "default"))]
     pub fn counts(&self, space: String) -> Result<Counts> {
-        let stats = self.0.stats(&self::space(&space)?).map_err(KeepsakeError::of)?;
+        let stats = self.core()?.stats(&self::space(&space)?).map_err(KeepsakeError::of)?;
         Ok(stats.counts.into())
+    }
+
+    /// Closes the bank, once calls under way have ended; every later call fails. Freeing the object does the same, where
+    /// the platform says when that happens.
+    pub fn shut_down(&self) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Says how hard the queue may be worked from now on. Pausing stops work under way within about 60 ms.
     pub fn set_effort(&self, effort: Effort) {
-        self.0.set_effort(effort.into());
+        if let Ok(engine) = self.core() {
+            engine.set_effort(effort.into());
+        }
     }
 
     /// Gives back memory that the system is short of. Nothing is lost; what comes next takes longer.
     pub fn release_memory(&self) {
-        self.0.release_memory();
+        if let Ok(engine) = self.core() {
+            engine.release_memory();
+        }
     }
 
     /// What opening the bank had to put right, in sentences, losing nothing that was acknowledged.
     pub fn recovered(&self) -> Vec<String> {
-        self.0.recovered().iter().map(ToString::to_string).collect()
+        let Ok(engine) = self.core() else { return Vec::new() };
+        engine.recovered().iter().map(ToString::to_string).collect()
     }
 
     /// Reads the whole bank on the disk again and compares it with what was written to it.
     pub fn verify(&self) -> Result<()> {
-        self.0.verify().map_err(KeepsakeError::of)
+        self.core()?.verify().map_err(KeepsakeError::of)
     }
 
     /// Writes the bank's files anew, as small as they can be.
     pub fn compact(&self) -> Result<()> {
-        self.0.compact().map_err(KeepsakeError::of)
+        self.core()?.compact().map_err(KeepsakeError::of)
     }
 }
 
 impl Engine {
+    fn over(engine: core::Engine) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(Some(engine))))
+    }
+
+    /// The engine, for the length of one call.
+    fn core(&self) -> Result<core::Engine> {
+        let open = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
+        open.ok_or_else(|| KeepsakeError::Closed("this bank was closed: open it again".to_owned()))
+    }
+
     fn as_of(&self, space: &str, moment: core::Moment) -> Result<Arc<Self>> {
-        let past = self.0.as_of(&self::space(space)?, moment).map_err(KeepsakeError::of)?;
-        Ok(Arc::new(Self(past)))
+        let past = self.core()?.as_of(&self::space(space)?, moment).map_err(KeepsakeError::of)?;
+        Ok(Self::over(past))
     }
 }
 

@@ -15,6 +15,9 @@ pub enum KeepsakeError {
     /// The bank is open in another program, or by another engine: close that one.
     #[error("{0}")]
     OpenElsewhere(String),
+    /// The engine was shut down: open the bank again.
+    #[error("{0}")]
+    Closed(String),
     /// The bank's folder cannot be used: see that it exists and may be written.
     #[error("{0}")]
     Folder(String),

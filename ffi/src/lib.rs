@@ -16,7 +16,7 @@ mod models;
 mod records;
 mod switch;
 
-pub use engine::{Engine, Options, change_key, repair};
+pub use engine::{Engine, EngineOptions, change_key, repair};
 pub use error::KeepsakeError;
 pub use hosts::{
     AnswerSink, HostCompletion, HostEmbedder, HostError, HostLanguageModel, HostRequest, Reply, WorkObserver,

@@ -210,7 +210,7 @@ mirrored! {
 
 /// A memory or a turn: what a search finds and the person forgets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, uniffi::Enum)]
-pub enum Unit {
+pub enum UnitId {
     /// A memory.
     Memory {
         /// Its number.
@@ -223,7 +223,7 @@ pub enum Unit {
     },
 }
 
-impl From<types::UnitId> for Unit {
+impl From<types::UnitId> for UnitId {
     fn from(unit: types::UnitId) -> Self {
         match unit {
             types::UnitId::Memory(id) => Self::Memory { id: id.0 },
@@ -232,11 +232,11 @@ impl From<types::UnitId> for Unit {
     }
 }
 
-impl From<Unit> for types::UnitId {
-    fn from(unit: Unit) -> Self {
+impl From<UnitId> for types::UnitId {
+    fn from(unit: UnitId) -> Self {
         match unit {
-            Unit::Memory { id } => Self::Memory(MemoryId(id)),
-            Unit::Turn { id } => Self::Turn(TurnId(id)),
+            UnitId::Memory { id } => Self::Memory(MemoryId(id)),
+            UnitId::Turn { id } => Self::Turn(TurnId(id)),
         }
     }
 }
@@ -325,9 +325,9 @@ pub struct Applied {
     /// The fact.
     pub fact: String,
     /// What the model said; none where the engine did not need to ask it.
-    pub decided: Option<Operation>,
+    pub decided: Option<MemoryOperation>,
     /// What was done.
-    pub operation: Operation,
+    pub operation: MemoryOperation,
     /// The memory that was made, changed or retired.
     pub memory: Option<u64>,
     /// Its text afterwards, or the text that was retired.
@@ -342,7 +342,7 @@ impl From<decision::Applied> for Applied {
     fn from(applied: decision::Applied) -> Self {
         Self {
             fact: applied.fact,
-            decided: applied.decided.map(Operation::from),
+            decided: applied.decided.map(MemoryOperation::from),
             operation: applied.operation.into(),
             memory: applied.memory.map(|id| id.0),
             text: applied.text,
@@ -354,7 +354,7 @@ impl From<decision::Applied> for Applied {
 
 mirrored! {
     /// The four operations of Memory-R1.
-    Operation of decision::Operation, else Noop {
+    MemoryOperation of decision::Operation, else Noop {
         /// A new memory.
         Add,
         /// A new version of a memory.
@@ -446,7 +446,7 @@ impl From<Budget> for keepsake_core::Budget {
 
 /// What working the queue did.
 #[derive(Debug, Clone, Copy, PartialEq, uniffi::Record)]
-pub struct Progress {
+pub struct QueueProgress {
     /// Turns worked through, failures included.
     pub turns: u64,
     /// Of these, turns whose outcome is a failure.
@@ -459,7 +459,7 @@ pub struct Progress {
     pub usage: Usage,
 }
 
-impl From<keepsake_core::Progress> for Progress {
+impl From<keepsake_core::Progress> for QueueProgress {
     fn from(progress: keepsake_core::Progress) -> Self {
         Self {
             turns: progress.turns as u64,
@@ -536,7 +536,7 @@ impl From<keepsake_core::Answer> for Answer {
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Used {
     /// Which.
-    pub unit: Unit,
+    pub unit: UnitId,
     /// Who said it.
     pub speaker: String,
     /// When, on the speaker's wall clock.
@@ -648,7 +648,7 @@ impl From<keepsake_core::Findings> for Findings {
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
 pub struct Found {
     /// Which.
-    pub unit: Unit,
+    pub unit: UnitId,
     /// How well it fits; larger is better, and comparable within one search only.
     pub score: f32,
     /// Who said it.
@@ -787,7 +787,7 @@ impl From<bank::Counts> for Counts {
 
 /// The settings that hosts change; docstrings in core's `config` give the evidence for each default.
 #[derive(Debug, Clone, PartialEq, uniffi::Record)]
-pub struct Settings {
+pub struct EngineSettings {
     /// Turns of the same session that are read with a turn.
     #[uniffi(default = 2)]
     pub context_turns: u32,
@@ -817,8 +817,8 @@ pub struct Settings {
     pub most_memories: Option<u32>,
 }
 
-impl From<Settings> for Config {
-    fn from(settings: Settings) -> Self {
+impl From<EngineSettings> for Config {
+    fn from(settings: EngineSettings) -> Self {
         let days = |days: Option<u32>| days.map(|days| Duration::from_hours(24 * u64::from(days)));
         Self {
             context_turns: settings.context_turns as usize,
@@ -859,7 +859,7 @@ mod tests {
 
     #[test]
     fn the_defaults_are_cores() {
-        let settings = Settings {
+        let settings = EngineSettings {
             context_turns: 2,
             shown_memories: 6,
             retrieved: 60,

@@ -56,20 +56,20 @@ from ._binding.keepsake import (
     ModelFiles,
     Moved,
     NewTurn,
-    Operation,
-    Options,
+    MemoryOperation,
+    EngineOptions,
     Origin,
     Outcome,
-    Progress,
+    QueueProgress,
     Receipt,
     Reply,
     Search,
     Selection,
-    Settings,
+    EngineSettings,
     Step,
     Turn,
     Undone,
-    Unit,
+    UnitId,
     Usage,
     Used,
     WorkObserver,
@@ -84,8 +84,8 @@ __all__ = [
     "Ended", "Engine", "ExportFormat", "FailReason", "Findings", "Found", "Guard", "HostCompletion", "HostEmbedder",
     "HostError", "HostLanguageModel", "HostRequest", "InternalError", "Keepsake", "KeepsakeError", "Kind",
     "LanguageModel", "LogLevel", "LogSink", "Meaning", "Memory", "MemoryState", "ModelFiles", "Moved", "NewTurn",
-    "Operation", "Options", "Origin", "Outcome", "Progress", "Receipt", "Reply", "Search", "Selection", "Settings",
-    "Step", "Turn", "Undone", "Unit", "Usage", "Used", "WorkObserver", "change_key", "repair", "set_log_sink",
+    "MemoryOperation", "EngineOptions", "Origin", "Outcome", "QueueProgress", "Receipt", "Reply", "Search", "Selection", "EngineSettings",
+    "Step", "Turn", "Undone", "UnitId", "Usage", "Used", "WorkObserver", "change_key", "repair", "set_log_sink",
     "version",
 ]
 
@@ -117,7 +117,7 @@ class Keepsake:
         model: LanguageModel | ModelFiles | _Path | None = None,
         embedder: Embedder | EmbedderFiles | None = None,
         key: bytes | None = None,
-        settings: Settings | None = None,
+        settings: EngineSettings | None = None,
     ) -> None:
         if isinstance(model, (str, os.PathLike)):
             model = ModelFiles(model=os.fspath(model))
@@ -125,19 +125,13 @@ class Keepsake:
             model = LanguageModel.load(model)
         if isinstance(embedder, EmbedderFiles):
             embedder = Embedder.load(embedder)
-        options = Options(key=key, model=model, embedder=embedder, settings=settings)
-        self._engine: Engine | None = Engine.open(os.fspath(Path(folder)), options)
-
-    @property
-    def engine(self) -> Engine:
+        options = EngineOptions(key=key, model=model, embedder=embedder, settings=settings)
+        self.engine: Engine = Engine.open(os.fspath(Path(folder)), options)
         """Everything the engine can do, one method for each of its calls."""
-        if self._engine is None:
-            raise ValueError("this bank was closed: open it again")
-        return self._engine
 
     def close(self) -> None:
         """Closes the bank, once calls under way have ended. Closing twice does nothing."""
-        self._engine = None
+        self.engine.shut_down()
 
     def __enter__(self) -> Keepsake:
         return self
@@ -170,7 +164,7 @@ class Keepsake:
         *,
         cancel: Cancel | None = None,
         on_turn: Callable[[Receipt], None] | None = None,
-    ) -> Progress:
+    ) -> QueueProgress:
         """Works the queue; ``on_turn`` hears of every turn. What it raises stops the work and is raised here."""
         observer = _Observer(on_turn) if on_turn else None
         try:
@@ -237,7 +231,7 @@ class Keepsake:
         """Takes back what these turns changed."""
         return self.engine.undo(list(turns))
 
-    def forget(self, *units: Unit) -> int:
+    def forget(self, *units: UnitId) -> int:
         """Removes memories and turns, so that no byte of them is left in the bank. How many there were."""
         return self.engine.forget(list(units))
 
@@ -247,7 +241,7 @@ class Keepsake:
 
     def export(self, file: _Path, *, spaces: list[str] | None = None, format: ExportFormat | None = None) -> Moved:
         """Writes what spaces hold, all of them where none are named, into a new file."""
-        return self.engine.export(os.fspath(file), spaces or [], format)
+        return self.engine.export_to(os.fspath(file), spaces or [], format)
 
 
 class _Pieces(AnswerSink):

@@ -27,7 +27,7 @@ class Keepsake private constructor(
         @Throws(KeepsakeException::class)
         suspend fun open(
             folder: String,
-            options: Options = Options(),
+            options: EngineOptions = EngineOptions(),
             dispatcher: CoroutineDispatcher = Dispatchers.IO,
         ): Keepsake = withContext(dispatcher) { Keepsake(Engine.open(folder, options), dispatcher) }
     }
@@ -39,7 +39,7 @@ class Keepsake private constructor(
     suspend fun remember(turn: NewTurn): Receipt = stoppable { cancel -> engine.remember(turn, cancel) }
 
     /** Works the queue within a budget; [onTurn] hears of every turn, on the engine's thread. */
-    suspend fun process(budget: Budget = Budget(), onTurn: (Receipt) -> Unit = {}): Progress {
+    suspend fun process(budget: Budget = Budget(), onTurn: (Receipt) -> Unit = {}): QueueProgress {
         val observer = object : WorkObserver {
             var thrown: Throwable? = null
 
@@ -85,7 +85,7 @@ class Keepsake private constructor(
     }
 
     /** Removes memories and turns, so that no byte of them is left in the bank. How many there were. */
-    suspend fun forget(units: List<Unit>): ULong = withContext(dispatcher) { engine.forget(units) }
+    suspend fun forget(units: List<UnitId>): ULong = withContext(dispatcher) { engine.forget(units) }
 
     /** Removes all that a space holds. */
     suspend fun forgetEverything(space: String = "default"): ULong =
@@ -96,24 +96,25 @@ class Keepsake private constructor(
         file: String,
         spaces: List<String> = emptyList(),
         format: ExportFormat = ExportFormat.JSONL,
-    ): Moved = withContext(dispatcher) { engine.export(file, spaces, format) }
+    ): Moved = withContext(dispatcher) { engine.exportTo(file, spaces, format) }
 
     /** How hard the queue may be worked from now on: fully, gently, or not at all. */
     fun setEffort(effort: Effort) = engine.setEffort(effort)
 
     /** Closes the bank once calls under way have ended. Closing twice does nothing. */
-    override fun close() = engine.close()
+    override fun close() = engine.shutDown()
 
     /** Runs a call that blocks; cancelling the coroutine throws the call's switch and waits for it to end. */
     private suspend fun <T> stoppable(call: (Cancel) -> T): T = Cancel().use { cancel ->
         coroutineScope {
-            val work = async(dispatcher) { call(cancel) }
+            // What the call fails with then is that it was stopped, which the cancellation says already.
+            val work = async(dispatcher) { runCatching { call(cancel) } }
             try {
                 work.await()
             } catch (cancelled: CancellationException) {
                 cancel.cancel()
                 throw cancelled
             }
-        }
+        }.getOrThrow()
     }
 }

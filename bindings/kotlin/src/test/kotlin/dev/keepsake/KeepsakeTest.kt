@@ -1,0 +1,129 @@
+// The façade itself: coroutines, flows, cancellation.
+package dev.keepsake
+
+import com.fasterxml.jackson.databind.node.TextNode
+import java.nio.file.Path
+import kotlin.time.Duration.Companion.milliseconds
+import kotlinx.coroutines.CancellationException
+import kotlinx.coroutines.CompletableDeferred
+import kotlinx.coroutines.async
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.toList
+import kotlinx.coroutines.runBlocking
+import kotlinx.coroutines.withTimeout
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.io.TempDir
+
+class KeepsakeTest {
+    @TempDir
+    lateinit var folder: Path
+
+    private fun scripted(vararg script: String) = LanguageModel.ofHost(Scripted(script.map { TextNode(it) }))
+
+    private suspend fun open(model: LanguageModel? = null) =
+        Keepsake.open(folder.resolve("bank").toString(), EngineOptions(model = model))
+
+    private fun said(text: String) = NewTurn(speaker = "Tom", text = text, time = "2024-03-02")
+
+    /** The quick start of docs/kotlin.md, with the default model in the place of its file. */
+    @Test
+    fun quickStart(): Unit = runBlocking {
+        val model = LanguageModel.load(ModelFiles(model = defaultModel()))
+        Keepsake.open(folder.resolve("bank").toString(), EngineOptions(model = model)).use { memory ->
+            memory.remember(NewTurn("Maria", "I adopted a dog named Buddy.", "2024-03-02T10:15"))
+            memory.stream("What did Maria adopt?").collect { piece -> print(piece) }
+            for (fact in memory.memories()) println("${fact.text} from ${memory.why(fact.id).map { it.text }}")
+            memory.forgetEverything()
+            assertEquals(emptyList<Memory>(), memory.memories())
+        }
+    }
+
+    @Test
+    fun aFlowThatIsLeftStopsTheAnswer() = runBlocking {
+        val bank = open(scripted("- Tom plays the cello.", "ADD", " a b c d", " a b c d"))
+        bank.use {
+            bank.remember(said("I play the cello."))
+            assertEquals("a b c d", bank.stream("What does Tom play?").toList().joinToString("").trim())
+            assertEquals("a", bank.stream("What does Tom play?").first().trim())
+        }
+    }
+
+    @Test
+    fun whatFailsInAFlowIsThrownWhereItIsCollected(): Unit = runBlocking {
+        open().use { bank ->
+            assertThrows<KeepsakeException.NoModel> { runBlocking { bank.stream("What?").toList() } }
+        }
+    }
+
+    @Test
+    fun cancellingACoroutineStopsTheEngine() = runBlocking {
+        val begun = CompletableDeferred<Unit>()
+        val endless = object : Scripted(emptyList()) {
+            override fun complete(request: HostRequest, reply: Reply): HostCompletion {
+                begun.complete(Unit)
+                while (reply.piece("a ")) Thread.sleep(1)
+                return HostCompletion(text = "")
+            }
+        }
+        open(LanguageModel.ofHost(endless)).use { bank ->
+            val work = async { bank.remember(said("I play the cello.")) }
+            begun.await()
+            withTimeout(5_000.milliseconds) {
+                work.cancel()
+                assertThrows<CancellationException> { runBlocking { work.await() } }
+            }
+            assertEquals(1uL, bank.engine.counts().waiting, "the turn is stored and waits")
+        }
+    }
+
+    @Test
+    fun whatAnObserverThrowsStopsTheWorkAndComesBack(): Unit = runBlocking {
+        open(scripted("none", "none")).use { bank ->
+            bank.append(said("Hi!"))
+            bank.append(said("Bye!"))
+            assertThrows<IllegalStateException> { runBlocking { bank.process { error("${it.turn}") } } }
+            val seen = mutableListOf<ULong>()
+            bank.process { seen += it.turn }
+            assertEquals(listOf(2uL), seen, "the first one is worked, and its outcome kept")
+        }
+    }
+
+    @Test
+    fun aClosedBankSaysSoAndAnotherMayOpenIt(): Unit = runBlocking {
+        val bank = open()
+        assertThrows<KeepsakeException.OpenElsewhere> { runBlocking { open() } }
+        bank.close()
+        bank.close()
+        assertThrows<KeepsakeException.Closed> { runBlocking { bank.memories() } }
+        open().close()
+    }
+
+    @Test
+    fun errorsAndTheLogQuoteNothingThatWasSaid() = runBlocking {
+        val lines = mutableListOf<String>()
+        setLogSink(object : LogSink {
+            override fun log(level: LogLevel, target: String, line: String) {
+                synchronized(lines) { lines += line }
+            }
+        }, LogLevel.DEBUG)
+        val leaking = object : Scripted(emptyList()) {
+            override fun complete(request: HostRequest, reply: Reply): HostCompletion = error(request.user)
+        }
+        try {
+            open(LanguageModel.ofHost(leaking)).use { bank ->
+                val error = assertThrows<KeepsakeException.ModelFailed> {
+                    runBlocking { bank.remember(said("I play the Stradivarius.")) }
+                }
+                assertFalse("Stradivarius" in error.message.orEmpty())
+            }
+            open().close()
+        } finally {
+            setLogSink(null, LogLevel.ERROR)
+        }
+        assertTrue(synchronized(lines) { lines.none { "Stradivarius" in it } })
+    }
+}

@@ -1,0 +1,1 @@
+"""The generated binding and the engine's library. Import from `keepsake`."""

@@ -1,0 +1,154 @@
+"""The Python package itself: what it adds to the engine's calls."""
+
+import re
+import threading
+import time
+
+import pytest
+from conftest import BINDINGS, Scripted, default_model
+
+import keepsake
+from keepsake import (
+    HostEmbedder,
+    Embedder,
+    Keepsake,
+    KeepsakeError,
+    LanguageModel,
+    LogLevel,
+    LogSink,
+    Meaning,
+)
+
+
+def scripted(*script):
+    return LanguageModel.of_host(Scripted(script))
+
+
+def test_the_quick_start_runs(tmp_path, monkeypatch, capsys):
+    """The code of the README, with the default model in the place of its file."""
+    readme = (BINDINGS / "python" / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", readme, re.S)[1]
+    assert len(code.splitlines()) <= 20
+    monkeypatch.chdir(tmp_path)
+    exec(code.replace("SmolLM2-135M-Instruct.Q4_1.gguf", default_model()), {})  # noqa: S102
+    assert capsys.readouterr().out.strip()
+
+
+def test_a_stream_that_is_left_stops_the_answer(tmp_path):
+    with Keepsake(tmp_path / "bank", model=scripted("- Tom plays the cello.", "ADD", " a b c d", " a b c d")) as bank:
+        bank.remember("Tom", "I play the cello.")
+        assert "".join(bank.stream("What does Tom play?")).split() == ["a", "b", "c", "d"]
+        for piece in bank.stream("What does Tom play?"):
+            assert piece.strip() in "abcd"
+            break
+        assert [thread.name for thread in threading.enumerate() if thread.name == "keepsake-answer"] == []
+
+
+def test_what_fails_in_a_stream_is_raised_where_it_is_read(tmp_path):
+    with Keepsake(tmp_path / "bank") as bank, pytest.raises(KeepsakeError.NoModel):
+        list(bank.stream("What does Tom play?"))
+
+
+def test_what_an_observer_raises_stops_the_work_and_comes_back(tmp_path):
+    with Keepsake(tmp_path / "bank", model=scripted("none", "none")) as bank:
+        bank.append("Tom", "Hi!")
+        bank.append("Tom", "Bye!")
+
+        def refuse(receipt):
+            raise ValueError(receipt.turn)
+
+        with pytest.raises(ValueError, match="1"):
+            bank.process(on_turn=refuse)
+        seen = []
+        bank.process(on_turn=lambda receipt: seen.append(receipt.turn))
+        assert seen == [2], "the first one is worked, and its outcome kept"
+
+
+def test_a_closed_bank_says_so_and_another_may_open_it(tmp_path):
+    bank = Keepsake(tmp_path / "bank")
+    with pytest.raises(KeepsakeError.OpenElsewhere):
+        Keepsake(tmp_path / "bank")
+    bank.close()
+    bank.close()
+    with pytest.raises(KeepsakeError.Closed):
+        bank.memories()
+    Keepsake(tmp_path / "bank").close()
+
+
+def test_why_tells_the_turns_behind_a_memory(tmp_path):
+    with Keepsake(tmp_path / "bank", model=scripted("- Tom plays the cello.", "ADD")) as bank:
+        bank.remember("Tom", "I play the cello.", "2024-03-02")
+        [memory] = bank.memories()
+        assert [turn.text for turn in bank.why(memory.id)] == ["I play the cello."]
+        assert bank.why(999) == []
+
+
+class Letters(HostEmbedder):
+    """Counts letters; gives something else where it is told to."""
+
+    def __init__(self, wrong=None):
+        self._wrong = wrong
+
+    def identity(self):
+        return "letters"
+
+    def dimensions(self):
+        return 26
+
+    def embed(self, texts):
+        if self._wrong is not None:
+            return self._wrong
+        return [[float(text.lower().count(chr(97 + at))) + 0.01 for at in range(26)] for text in texts]
+
+
+def test_a_hosts_embedder_counts_and_a_wrong_one_is_told(tmp_path):
+    with Keepsake(tmp_path / "bank", model=scripted("none"), embedder=Embedder.of_host(Letters())) as bank:
+        bank.append("Tom", "zzz zz")
+        bank.process()
+        found = bank.engine.search(keepsake.Search(text="zz z"), "default")
+        assert isinstance(found.meaning, Meaning.COUNTED) and len(found.found) == 1
+    for wrong in ([], [[1.0]], [[0.0] * 26], [[float("nan")] * 26]):
+        with Keepsake(tmp_path / "bank", embedder=Embedder.of_host(Letters(wrong))) as bank:
+            with pytest.raises(KeepsakeError.ModelFailed, match="the host's embedder gave"):
+                bank.search("z")
+
+
+def test_errors_and_the_log_quote_nothing_that_was_said(tmp_path):
+    class Lines(LogSink):
+        def __init__(self):
+            self.lines = []
+
+        def log(self, level, target, line):
+            self.lines.append(line)
+
+    class Leaking(Scripted):
+        def complete(self, request, reply):
+            raise RuntimeError(request.user)
+
+    sink = Lines()
+    keepsake.set_log_sink(sink, LogLevel.DEBUG)
+    try:
+        with Keepsake(tmp_path / "bank", model=LanguageModel.of_host(Leaking([]))) as bank:
+            with pytest.raises(KeepsakeError.ModelFailed) as raised:
+                bank.remember("Tom", "I play the Stradivarius.")
+        assert "Stradivarius" not in str(raised.value)
+        with Keepsake(tmp_path / "bank"):
+            pass
+    finally:
+        keepsake.set_log_sink(None, LogLevel.ERROR)
+    assert not [line for line in sink.lines if "Stradivarius" in line]
+
+
+def test_other_threads_run_while_a_call_blocks(tmp_path):
+    class Slow(Scripted):
+        def complete(self, request, reply):
+            time.sleep(0.2)
+            return super().complete(request, reply)
+
+    with Keepsake(tmp_path / "bank", model=LanguageModel.of_host(Slow(["none"]))) as bank:
+        bank.append("Tom", "Hi!")
+        worker = threading.Thread(target=bank.process)
+        worker.start()
+        assert bank.append("Tom", "Bye!").is_new, "append is quick meanwhile"
+        bank.engine.set_effort(keepsake.Effort.PAUSED)
+        worker.join()
