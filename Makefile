@@ -29,7 +29,7 @@ LOCOMO := $(wildcard ../shared/data/locomo/conv-*.json)
 GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
-.PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
+.PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin install c-tools test-c test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
   bench-inference bench-growth bench-caches torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
@@ -95,6 +95,7 @@ bindings: build ## Generate the bindings for Kotlin, Swift and Python anew
 	  mkdir -p "$(GENERATED)/$${pair##*:}"; \
 	  (out="$$(cd "$(GENERATED)/$${pair##*:}" && pwd)"; cd ffi; $(BINDGEN) generate "$(LIBRARY)" --language "$${pair%%:*}" --no-format --out-dir "$$out" 2>/dev/null); \
 	done
+	@mkdir -p "$(GENERATED)/ffi/c/include" && $(BINDGEN) c-header ffi/c "$(GENERATED)/ffi/c/include/keepsake.h"
 
 check-bindings: ## Fail where the bindings are not those of the code
 	@rm -rf $(CARGO_TARGET_DIR)/generated
@@ -126,7 +127,44 @@ test-kotlin: setup jdk ## Run the scenarios through the Kotlin façade on the JV
 	mvn --batch-mode --quiet -f bindings/kotlin/pom.xml -Dkeepsake.library=$(CARGO_TARGET_DIR)/release test
 	@cat bindings/kotlin/target/surefire-reports/*.txt | grep "Tests run"
 
-test-bindings: check-bindings test-python test-kotlin ## Run every door's tests
+PREFIX ?= /usr/local
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+
+install: build ## Install the C library, header and pkg-config file below PREFIX (/usr/local)
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib/lib $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	install -m 644 ffi/c/include/keepsake.h $(DESTDIR)$(PREFIX)/include/
+	install -m 644 $(C_LIBRARY) $(CARGO_TARGET_DIR)/release/libkeepsake.a $(DESTDIR)$(PREFIX)/lib/
+	@if [ -d $(CARGO_TARGET_DIR)/release/lib ]; then install -m 644 $(CARGO_TARGET_DIR)/release/lib/* $(DESTDIR)$(PREFIX)/lib/lib/; fi
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ffi/c/keepsake.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/keepsake.pc
+
+C_LIBRARY = $(subst libkeepsake_ffi,libkeepsake,$(LIBRARY))
+C_TESTS := $(CARGO_TARGET_DIR)/c-tests
+C_INSTALLED := $(C_TESTS)/installed
+# Where `models pull` puts the default model.
+MODEL = $(or $(KEEPSAKE_HOME),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keepsake)/models/SmolLM2-135M-Instruct.Q4_1.gguf
+
+c-tools: ## Install what the C tests need (Debian, Ubuntu)
+	@{ command -v valgrind && ls /usr/include/cjson/cJSON.h; } >/dev/null 2>&1 || { \
+	  sudo=""; [ "$$(id -u)" = 0 ] || sudo="sudo -n"; \
+	  command -v apt-get >/dev/null || { echo "Install valgrind and cJSON, then run again"; exit 1; }; \
+	  echo "Installing: valgrind libcjson-dev"; $$sudo apt-get update -qq; \
+	  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind libcjson-dev >/dev/null; }
+
+test-c: setup c-tools ## Run example, scenarios and torture program of the C interface against an installed library
+	@rm -rf $(C_TESTS) && mkdir -p $(C_TESTS)/scenarios
+	@$(MAKE) --no-print-directory install PREFIX=$(C_INSTALLED) DESTDIR= >/dev/null
+	@export PKG_CONFIG_PATH=$(C_INSTALLED)/lib/pkgconfig; \
+	for program in examples/remember tests/torture tests/scenarios; do \
+	  cc -std=c11 -g -O1 -Wall -Wextra -Wpedantic -Werror ffi/c/$$program.c -o $(C_TESTS)/$$(basename $$program).program \
+	    $$(pkg-config --cflags --libs keepsake) -Wl,-rpath,$(C_INSTALLED)/lib -lcjson -lpthread; \
+	done; \
+	echo '#include <keepsake.h>' | c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $$(pkg-config --cflags keepsake) -x c++ -
+	$(C_TESTS)/remember.program $(C_TESTS)/example "$(MODEL)"
+	$(C_TESTS)/scenarios.program bindings/scenarios.json $(C_TESTS)/scenarios "$(MODEL)"
+	valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+	  --suppressions=ffi/c/tests/valgrind.supp $(C_TESTS)/torture.program $(C_TESTS)/torture
+
+test-bindings: check-bindings test-c test-python test-kotlin ## Run every door's tests
 
 check-cpu: build ## Show that the program starts on processors with less (needs qemu-user)
 	@tests/check-cpu.sh $(KEEPSAKE)

@@ -8,14 +8,13 @@ use std::ffi::OsString;
 use std::fs::DirBuilder;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use keepsake_core::bank::{Bank, BankKey, SledBank};
 use keepsake_core::config::Config;
 use keepsake_core::embed::OnnxEmbedder;
 use keepsake_core::model::{CacheType, LlamaModel, LlamaSettings, Role};
-use keepsake_core::types::{SpaceId, Timestamp};
-use keepsake_core::{Engine, OpenError, Setup};
+use keepsake_core::types::SpaceId;
+use keepsake_core::{Engine, OpenError, Setup, device_clock};
 
 use crate::args::{Global, Past};
 use crate::exit::{Exit, Failure};
@@ -103,7 +102,7 @@ pub(crate) fn open_in(
         output::note(&format!("the bank was put right: {recovery}"));
     }
     let config = Config { note_use: true, ..Config::default() };
-    let mut setup = Setup::new(now).with_config(config);
+    let mut setup = Setup::new(device_clock).with_config(config);
     let mut name = None;
     if needs == Needs::Models {
         let settings = language_model(global, around)?;
@@ -142,12 +141,6 @@ pub(crate) fn read_key(file: &Path) -> Result<BankKey, Failure> {
     let length = bytes.len();
     let bytes = bytes.try_into().map_err(|_| failed(format!("has {length} bytes")))?;
     Ok(BankKey::new(bytes))
-}
-
-/// The device's clock, UTC. The only place that reads it.
-pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Where the bank is.

@@ -5,6 +5,7 @@
 use std::io::Read;
 
 use keepsake_core::bank::TurnOutcome;
+use keepsake_core::device_clock;
 use keepsake_core::model::Usage;
 use keepsake_core::types::{MAX_TURN_BYTES, NewTurn, Timestamp};
 
@@ -16,7 +17,7 @@ use crate::{interrupt, open, output, words, work};
 
 /// Stores the turn, and works the queue up to it.
 pub(crate) fn run(args: &Remember, global: &Global, around: &Surroundings) -> Result<(), Failure> {
-    let time = args.time.unwrap_or_else(open::now);
+    let time = args.time.unwrap_or_else(device_clock);
     let turn = new_turn(args, global, time)?;
     let needs = if args.keep_only { Needs::Nothing } else { Needs::Models };
     let opened = open::open(global, around, needs)?;

@@ -185,6 +185,25 @@ pub enum Guard {
     Vouched,
 }
 
+impl Guard {
+    /// The word used in records and documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ungrounded => "ungrounded",
+            Self::AlreadyKnown => "already_known",
+            Self::NotKnown => "not_known",
+            Self::Merged => "merged",
+            Self::KeptBeside => "kept_beside",
+            Self::OtherSubject => "other_subject",
+            Self::Invented => "invented",
+            Self::NotContradicted => "not_contradicted",
+            Self::Untrusted => "untrusted",
+            Self::Earlier => "earlier",
+            Self::Vouched => "vouched",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

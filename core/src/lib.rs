@@ -25,7 +25,7 @@ pub mod when;
 pub use engine::{
     AppendError, Budget, Effort, Ended, Engine, Findings, ForgetError, Found, Imported, Moment, OpenError,
     ProcessError, Progress, Receipt, Remediable, Remedy, RememberError, ReviseError, Search, SearchError,
-    Selection, Setup, Stats, Undone,
+    Selection, Setup, Stats, Undone, device_clock,
 };
 pub use pipeline::answer::{Answer, AskError, Used};
 pub use pipeline::retrieve::{Filter, Hit, Kind, Meaning, Parts};

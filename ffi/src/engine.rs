@@ -7,11 +7,10 @@ use std::io::BufReader;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use keepsake_core as core;
 use keepsake_core::bank::{BankKey, SledBank};
-use keepsake_core::types::{self, MemoryId, Question, SpaceId, Timestamp, TurnId};
+use keepsake_core::types::{self, MemoryId, Question, SpaceId, TurnId};
 use keepsake_core::{Setup, transfer};
 use zeroize::Zeroize;
 
@@ -58,7 +57,7 @@ impl Engine {
             embedder: options.embedder.map(|embedder| Arc::clone(&embedder.0)),
             key,
             config: options.settings.map(Into::into).unwrap_or_default(),
-            ..Setup::new(now)
+            ..Setup::new(core::device_clock)
         };
         let engine = core::Engine::open(Path::new(&folder), setup).map_err(KeepsakeError::of)?;
         Ok(Self::over(engine))
@@ -328,12 +327,6 @@ pub fn repair(folder: String, key: Option<Vec<u8>>) -> Result<Vec<String>> {
     let key = key.map(self::key).transpose()?;
     let repaired = SledBank::repair(Path::new(&folder), key.as_ref()).map_err(KeepsakeError::of)?;
     Ok(repaired.lost.iter().map(ToString::to_string).collect())
-}
-
-/// The device's clock, UTC. The only place that reads it.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn key(mut bytes: Vec<u8>) -> Result<BankKey> {

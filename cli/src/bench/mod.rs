@@ -27,7 +27,7 @@ use serde_json::Value;
 use self::recall::{Judged, Recall};
 use crate::args::Global;
 use crate::exit::Failure;
-use crate::open::{self, Surroundings};
+use crate::open::Surroundings;
 use crate::{found, output};
 
 /// What is measured.
@@ -241,7 +241,7 @@ struct Searching {
 impl Searching {
     /// A conversation, ready to be searched.
     fn over(&self, turns: Vec<NewTurn>) -> Result<Engine, Failure> {
-        let mut setup = Setup::new(open::now).with_config(self.config.clone());
+        let mut setup = Setup::new(keepsake_core::device_clock).with_config(self.config.clone());
         if let Some(embedder) = &self.embedder {
             setup = setup.with_embedder(embedder.clone());
         }

@@ -270,6 +270,29 @@ pub enum FailReason {
     TooLong,
 }
 
+impl Step {
+    /// The word used in records and documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Extract => "extract",
+            Self::Manage => "manage",
+        }
+    }
+}
+
+impl FailReason {
+    /// The word used in records and documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unparseable => "unparseable",
+            Self::CutOff => "cut_off",
+            Self::Ungrounded => "ungrounded",
+            Self::UnknownId => "unknown_id",
+            Self::TooLong => "too_long",
+        }
+    }
+}
+
 /// Counts over one space.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {

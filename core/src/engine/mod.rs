@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::bank::{
     Appended, Bank, BankError, BankKey, Commit, Counts, MemoryWrite, Recovery, SledBank, TurnOutcome,
@@ -89,6 +89,12 @@ impl Setup {
         self.config = config;
         self
     }
+}
+
+/// The device's clock, UTC, for hosts that have no reason to bring another. Core itself never reads it.
+pub fn device_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_seconds(i64::try_from(since.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// How much of the queue to work. What is left stays, and the next call goes on with it.
