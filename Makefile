@@ -29,8 +29,8 @@ LOCOMO := $(wildcard ../shared/data/locomo/conv-*.json)
 GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
-.PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin install c-tools test-c test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
-  bench-inference bench-growth bench-caches torture fuzz fuzz-build fuzz-keep clean
+.PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin install c-tools test-c test-swift check-android test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
+  bench-inference bench-growth bench-caches bench-doors torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,7 @@ demo: setup ## Remember a shipped conversation and answer from it
 
 test: setup ## Run every test
 	cargo test --release --locked --workspace --no-fail-fast
+	@$(MAKE) --no-print-directory test-bindings
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=5
 
 lint: tools ## Format, clippy and dependency rules
@@ -78,6 +79,7 @@ lint: tools ## Format, clippy and dependency rules
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo fmt --manifest-path rivals/Cargo.toml --check
 	cargo clippy --release --locked --manifest-path fuzz/Cargo.toml --target-dir $(FUZZ) -- -D warnings
+	cargo fmt --manifest-path ffi/bindgen/Cargo.toml --check
 
 fmt: ## Format the code
 	cargo fmt --all
@@ -93,7 +95,7 @@ bindings: build ## Generate the bindings for Kotlin, Swift and Python anew
 	@CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/bindgen cargo build --quiet --release --locked --manifest-path ffi/bindgen/Cargo.toml
 	@for pair in $(BINDINGS); do \
 	  mkdir -p "$(GENERATED)/$${pair##*:}"; \
-	  (out="$$(cd "$(GENERATED)/$${pair##*:}" && pwd)"; cd ffi; $(BINDGEN) generate "$(LIBRARY)" --language "$${pair%%:*}" --no-format --out-dir "$$out" 2>/dev/null); \
+	  (out="$$(cd "$(GENERATED)/$${pair##*:}" && pwd)"; cd ffi; $(BINDGEN) generate "$(LIBRARY)" --language "$${pair%%:*}" --no-format --out-dir "$$out" >$(CARGO_TARGET_DIR)/bindgen.log 2>&1 || { cat $(CARGO_TARGET_DIR)/bindgen.log; exit 1; }); \
 	done
 	@mkdir -p "$(GENERATED)/ffi/c/include" && $(BINDGEN) c-header ffi/c "$(GENERATED)/ffi/c/include/keepsake.h"
 
@@ -106,7 +108,8 @@ check-bindings: ## Fail where the bindings are not those of the code
 PYTHON_ENV := $(CARGO_TARGET_DIR)/python-env
 
 wheel: build ## Build the Python wheel into target/wheels
-	@rm -rf bindings/python/build target/wheels/* && mkdir -p bindings/python/src/keepsake/_binding/lib target/wheels
+	@rm -rf bindings/python/build bindings/python/src/keepsake/_binding/lib bindings/python/src/keepsake/_binding/*.so \
+	  bindings/python/src/keepsake/_binding/*.dylib target/wheels/* && mkdir -p bindings/python/src/keepsake/_binding/lib target/wheels
 	@cp $(LIBRARY) bindings/python/src/keepsake/_binding/
 	@if [ -d $(CARGO_TARGET_DIR)/release/lib ]; then cp $(CARGO_TARGET_DIR)/release/lib/* bindings/python/src/keepsake/_binding/lib/; fi
 	python3 -m pip wheel --quiet --no-deps --wheel-dir target/wheels bindings/python
@@ -135,7 +138,12 @@ install: build ## Install the C library, header and pkg-config file below PREFIX
 	install -m 644 ffi/c/include/keepsake.h $(DESTDIR)$(PREFIX)/include/
 	install -m 644 $(C_LIBRARY) $(CARGO_TARGET_DIR)/release/libkeepsake.a $(DESTDIR)$(PREFIX)/lib/
 	@if [ -d $(CARGO_TARGET_DIR)/release/lib ]; then install -m 644 $(CARGO_TARGET_DIR)/release/lib/* $(DESTDIR)$(PREFIX)/lib/lib/; fi
-	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' ffi/c/keepsake.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/keepsake.pc
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@PRIVATE@|$(C_PRIVATE)|' ffi/c/keepsake.pc.in > $(DESTDIR)$(PREFIX)/lib/pkgconfig/keepsake.pc
+
+# What a program that is linked with the static library needs beside it.
+C_PRIVATE = $(if $(filter Darwin,$(shell uname)),-lc++ -framework Foundation -framework Accelerate,-L$${libdir}/lib -l:libllama.so.0 \
+  -l:libggml.so.0 -l:libggml-base.so.0 -Wl$(comma)-rpath$(comma)$${libdir}/lib -lstdc++ -lgomp -lm -ldl -lpthread)
+comma := ,
 
 C_LIBRARY = $(subst libkeepsake_ffi,libkeepsake,$(LIBRARY))
 C_TESTS := $(CARGO_TARGET_DIR)/c-tests
@@ -159,12 +167,20 @@ test-c: setup c-tools ## Run example, scenarios and torture program of the C int
 	    $$(pkg-config --cflags --libs keepsake) -Wl,-rpath,$(C_INSTALLED)/lib -lcjson -lpthread; \
 	done; \
 	echo '#include <keepsake.h>' | c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $$(pkg-config --cflags keepsake) -x c++ -
+	@cc -std=c11 ffi/c/tests/torture.c -I$(C_INSTALLED)/include -o $(C_TESTS)/static.program $(C_INSTALLED)/lib/libkeepsake.a \
+	  $$(PKG_CONFIG_PATH=$(C_INSTALLED)/lib/pkgconfig pkg-config --static --libs keepsake | sed 's/-lkeepsake//') && $(C_TESTS)/static.program $(C_TESTS)/static
 	$(C_TESTS)/remember.program $(C_TESTS)/example "$(MODEL)"
 	$(C_TESTS)/scenarios.program bindings/scenarios.json $(C_TESTS)/scenarios "$(MODEL)"
 	valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
 	  --suppressions=ffi/c/tests/valgrind.supp $(C_TESTS)/torture.program $(C_TESTS)/torture
 
-test-bindings: check-bindings test-c test-python test-kotlin ## Run every door's tests
+check-android: build jdk ## Compile the Android library against Android's API and run its tests on the JVM
+	@KEEPSAKE_LIBRARY=$(CARGO_TARGET_DIR)/release android/check.sh
+
+test-swift: setup ## Run the scenarios through the Swift façade (brings a toolchain of 3 GB where there is none)
+	@bindings/swift/test.sh $(CARGO_TARGET_DIR)/release
+
+test-bindings: check-bindings test-c test-python test-kotlin check-android ## Run the tests of all doors but Swift's
 
 check-cpu: build ## Show that the program starts on processors with less (needs qemu-user)
 	@tests/check-cpu.sh $(KEEPSAKE)
@@ -184,6 +200,12 @@ bench-growth: setup ## Measure memory over 1,000 turns (20 minutes); target/benc
 bench-caches: setup ## Measure what keys and values in fewer bits cost; target/bench/caches.json
 	@mkdir -p target/bench
 	cargo bench --locked --workspace --bench caches
+
+bench-doors: test-c test-python test-kotlin ## Measure what a call costs through each door; JSON in target/bench/doors.json
+	@cc -std=gnu11 -O2 ffi/c/tests/overhead.c -o $(C_TESTS)/overhead.program $$(PKG_CONFIG_PATH=$(C_INSTALLED)/lib/pkgconfig pkg-config --cflags --libs keepsake) -Wl,-rpath,$(C_INSTALLED)/lib
+	@mvn --batch-mode --quiet -f bindings/kotlin/pom.xml dependency:build-classpath -Dmdep.outputFile=$(CARGO_TARGET_DIR)/classpath
+	@export KEEPSAKE_DOORS="C $(C_TESTS)/overhead.program"$$'\n'"Python $(PYTHON_ENV)/bin/python bindings/python/tests/overhead.py"$$'\n'"Kotlin java -Djna.library.path=$(CARGO_TARGET_DIR)/release -cp bindings/kotlin/target/classes:bindings/kotlin/target/test-classes:$$(cat $(CARGO_TARGET_DIR)/classpath) dev.keepsake.OverheadKt"; \
+	cargo bench --locked --workspace --bench doors
 
 bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/bench/bank.json
 	@mkdir -p target/bench

@@ -546,6 +546,7 @@ impl Cancel {
     pub fn or(&self, other: &Self) -> Self {
         let mut either = self.clone();
         either.others.push(Arc::clone(&other.thrown));
+        either.others.extend(other.others.iter().cloned());
         either
     }
 

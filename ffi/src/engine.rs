@@ -210,6 +210,13 @@ impl Engine {
         self.core()?.forget_all(&units).map(|count| count as u64).map_err(KeepsakeError::of)
     }
 
+    /// Removes all that a space holds. How many memories and turns there were.
+    #[uniffi::method(default(space = "default"))]
+    pub fn forget_everything(&self, space: String) -> Result<u64> {
+        let gone = self.core()?.forget_everything(&self::space(&space)?).map_err(KeepsakeError::of)?;
+        Ok(gone as u64)
+    }
+
     /// The space as it was recorded at a moment (UTC), as an engine of its own in memory.
     #[uniffi::method(default(space = "default"))]
     pub fn as_recorded(&self, time: String, space: String) -> Result<Arc<Self>> {
@@ -258,8 +265,7 @@ impl Engine {
         Ok(stats.counts.into())
     }
 
-    /// Closes the bank, once calls under way have ended; every later call fails. Freeing the object does the same, where
-    /// the platform says when that happens.
+    /// Closes the engine: every later call fails. Returns at once; the bank closes when the last call under way ends.
     pub fn shut_down(&self) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -316,8 +322,7 @@ impl Engine {
 #[uniffi::export]
 pub fn change_key(folder: String, old: Vec<u8>, new: Vec<u8>) -> Result<()> {
     let (old, new) = (key(old)?, key(new)?);
-    let bank = SledBank::open_sealed(Path::new(&folder), &old).map_err(KeepsakeError::of)?;
-    bank.rekey(&old, &new).map_err(KeepsakeError::of)
+    SledBank::change_key(Path::new(&folder), &old, &new).map_err(KeepsakeError::of)
 }
 
 /// Makes a sound bank of what can be read in a folder where opening says it is damaged. What could not be read, in

@@ -38,12 +38,12 @@ pub trait AnswerSink: Send + Sync {
 /// Hears of turns while the queue is worked.
 #[uniffi::export(with_foreign)]
 pub trait WorkObserver: Send + Sync {
-    /// A turn was worked through, and what came of it is in the bank. Must not call the engine's `process` or
-    /// `remember`, which wait for this call to end.
+    /// A turn was worked through, and what came of it is in the bank. Must not call the engine's `process`,
+    /// `remember` or `import_from`, which wait for this call to end.
     fn worked(&self, receipt: crate::Receipt) -> Result<(), HostError>;
 }
 
-/// A language model of the host's.
+/// A language model of the host's. Must not call the engine: it may hold a lock then.
 #[uniffi::export(with_foreign)]
 pub trait HostLanguageModel: Send + Sync {
     /// Tokens of prompt and reply together that it can hold. Asked once.
@@ -118,6 +118,15 @@ impl Reply {
     }
 }
 
+/// Ends the pieces of a reply, however the host's call ends: the host may hold on to the reply.
+struct Closes<'a>(&'a Reply);
+
+impl Drop for Closes<'_> {
+    fn drop(&mut self) {
+        *self.0.pieces.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
 /// A host's language model as core sees it.
 pub(crate) struct ModelOfHost {
     host: Arc<dyn HostLanguageModel>,
@@ -127,6 +136,9 @@ pub(crate) struct ModelOfHost {
 impl ModelOfHost {
     pub(crate) fn new(host: Arc<dyn HostLanguageModel>) -> Result<Self, ModelError> {
         let context_tokens = host.context_tokens().map_err(failed)? as usize;
+        if context_tokens == 0 {
+            return Err(ModelError::Failed("the host's model has no context".to_owned()));
+        }
         Ok(Self { host, context_tokens })
     }
 }
@@ -142,7 +154,8 @@ impl model::LanguageModel for ModelOfHost {
     }
 
     fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
-        Ok(self.host.count_tokens(text.to_owned()).map_err(failed)? as usize)
+        // A model that counts wrongly counts no more than there can be.
+        Ok(self.host.count_tokens(text.to_owned()).map_err(failed)?.min(u64::from(u32::MAX)) as usize)
     }
 
     fn complete(
@@ -161,10 +174,8 @@ impl model::LanguageModel for ModelOfHost {
         // The host's call blocks, and the sink is this thread's.
         let done = std::thread::scope(|scope| {
             let host = scope.spawn(|| {
-                let done = self.host.complete(host_request(request), Arc::clone(&reply));
-                // The host may hold on to the reply.
-                *reply.pieces.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                done
+                let _closes = Closes(&reply);
+                self.host.complete(host_request(request), Arc::clone(&reply))
             });
             for piece in pieces {
                 if !reply.enough.is_cancelled() && sink(&piece).is_break() {
@@ -216,7 +227,7 @@ fn host_request(request: &Request) -> HostRequest {
     }
 }
 
-/// An embedder of the host's.
+/// An embedder of the host's. Must not call the engine: it may hold a lock then.
 #[uniffi::export(with_foreign)]
 pub trait HostEmbedder: Send + Sync {
     /// Names the model and everything else that changes its vectors: those of different identities are never compared.
@@ -241,6 +252,9 @@ impl EmbedderOfHost {
     pub(crate) fn new(host: Arc<dyn HostEmbedder>) -> Result<Self, EmbedError> {
         let identity = host.identity().map_err(not_embedded)?;
         let dimensions = host.dimensions().map_err(not_embedded)? as usize;
+        if !(1..=65_536).contains(&dimensions) {
+            return Err(EmbedError::Failed(format!("the host's embedder has {dimensions} dimensions")));
+        }
         Ok(Self { host, identity, dimensions })
     }
 }

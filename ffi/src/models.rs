@@ -23,7 +23,7 @@ pub struct ModelFiles {
     /// Tokens of prompt and reply together.
     #[uniffi(default = 4096)]
     pub context_tokens: u32,
-    /// Threads that compute; none: measured when the model is first loaded.
+    /// Threads that compute; none: measured when the model is first loaded, if there is a folder of states.
     #[uniffi(default = None)]
     pub threads: Option<u32>,
     /// A folder of the app's for what is evaluated and measured once; it may be deleted at any time.

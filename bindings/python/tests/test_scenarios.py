@@ -21,7 +21,6 @@ from keepsake import (
     EngineOptions,
     Outcome,
     Search,
-    Selection,
     UnitId,
 )
 
@@ -69,7 +68,7 @@ class Run:
 
     def change_key(self, step):
         old, new = (bytes([step[name]]) * 32 for name in ("old", "new"))
-        keepsake.change_key(str(self.bank), old, new)
+        keepsake.change_key(str(self.folder / step.get("folder", self.bank)), old, new)
 
     def load_model(self, step):
         LanguageModel.load(ModelFiles(model=str(self.folder / step["file"])))
@@ -138,7 +137,7 @@ class Run:
         assert self.engine.forget([UnitId.MEMORY(self._memory(step["of"]))]) == step["count"]
 
     def forget_everything(self, step):
-        count = self.engine.forget(self.engine.select(Selection.ALL()))
+        count = self.engine.forget_everything()
         assert count == step.get("count", count)
 
     def spaces(self, step):

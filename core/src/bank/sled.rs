@@ -46,6 +46,14 @@ impl SledBank {
         self.store.rekey(old, new)
     }
 
+    /// [`SledBank::rekey`] for a bank that is not open; a folder without one is refused and left as it is.
+    pub fn change_key(path: &Path, old: &BankKey, new: &BankKey) -> Result<(), BankError> {
+        if !Self::is_there(path) {
+            return Err(store::open_error(path, io::Error::other("there is no bank in the folder")));
+        }
+        Self::open_sealed(path, old)?.rekey(old, new)
+    }
+
     /// Makes a sound bank of what can be read in the folder `path`, where neither store nor journal is whole; the
     /// damaged files are set aside. A bank that opens, and of which every record reads, stays as it is.
     ///

@@ -151,6 +151,18 @@ impl Engine {
         Ok(self.0.forget(units)?)
     }
 
+    /// Removes all that a space holds, also what is worked meanwhile. How many memories and turns there were.
+    pub fn forget_everything(&self, space: &SpaceId) -> Result<usize, ForgetError> {
+        let mut gone = 0;
+        loop {
+            let units = self.select(space, &Selection::All)?;
+            if units.is_empty() {
+                return Ok(gone);
+            }
+            gone += self.forget_all(&units)?;
+        }
+    }
+
     /// Writes what spaces hold as an export, all of them where none are named; see `docs/export-format.md`.
     pub fn export(&self, spaces: &[SpaceId], out: &mut dyn Write) -> Result<Moved, ExportError> {
         let _writer = lock(&self.0.writer);

@@ -47,16 +47,16 @@ pub struct LlamaSettings {
     /// Tokens of prompt and reply together. Default 4096: the paper's prompt limit (section 4.1), and what
     /// 60 memories need. Cut down to what the model was trained for.
     pub context_tokens: u32,
-    /// Threads that compute. `None`, the default: as many as a measurement of about a second finds good when the model is
-    /// first loaded, from 1 to half the processors (both of two) and at most 4. It is kept in `states`; without that
-    /// folder nothing is measured, and the most of these are taken.
+    /// Threads that compute. `None`, the default: as many as a short measurement finds good when the model is first loaded
+    /// (about a second with the default model, a few with large ones), from 1 to half the processors (both of two) and
+    /// at most 4. It is kept in `states`; without that folder nothing is measured, and the most of these are taken.
     pub threads: Option<u32>,
     /// Most bytes the model may take, where the host knows better than the system (an iOS app's own limit).
     pub memory_limit: Option<u64>,
     /// How keys and values of what was read are kept.
     pub cache: CacheType,
-    /// The folder with llama.cpp's processor variants, where the program was shipped with them; `None`: where
-    /// they were built.
+    /// The folder with llama.cpp's processor variants; `None`: the folder `lib` beside the program or library, or else
+    /// where they were built.
     pub backends: Option<PathBuf>,
     /// A folder for the evaluated starts of prompts, so that a cold start does not evaluate them again: a few MB for
     /// each, without a word of a person, made again where they are missing or damaged; and for what was measured of
@@ -326,10 +326,28 @@ fn backend(folder: Option<&Path>) -> Result<&'static LlamaBackend, ModelError> {
 
 #[cfg(target_os = "linux")]
 fn load_variants(folder: Option<&Path>) {
-    match folder.filter(|folder| folder.to_str().is_some()) {
+    let beside = folder.is_none().then(beside_library).flatten();
+    match folder.or(beside.as_deref()).filter(|folder| folder.to_str().is_some()) {
         Some(folder) => llama_cpp_2::llama_backend::load_backends_from_path(folder),
         None => llama_cpp_2::llama_backend::load_backends(),
     }
+}
+
+/// The folder `lib` beside the program or shared library that this code is part of, if there is one: what is shipped has
+/// llama.cpp's variants there.
+#[cfg(target_os = "linux")]
+fn beside_library() -> Option<PathBuf> {
+    let here = beside_library as fn() -> Option<PathBuf> as usize;
+    // `start-end rights offset device inode path`, in hexadecimal.
+    let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
+    let file = maps.lines().find_map(|line| {
+        let (range, rest) = line.split_once(' ')?;
+        let (start, end) = range.split_once('-')?;
+        let inside = |bound: &str| usize::from_str_radix(bound, 16).ok();
+        let path = rest.find('/').map(|at| &rest[at..])?;
+        (inside(start)? <= here && here < inside(end)?).then(|| PathBuf::from(path))
+    })?;
+    Some(file.parent()?.join("lib")).filter(|folder| folder.is_dir())
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -155,10 +155,11 @@ pub struct Usage {
 
 impl std::ops::AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
-        self.calls += other.calls;
-        self.prompt_tokens += other.prompt_tokens;
-        self.evaluated_tokens += other.evaluated_tokens;
-        self.generated_tokens += other.generated_tokens;
+        // A host's own model says what it likes.
+        self.calls = self.calls.saturating_add(other.calls);
+        self.prompt_tokens = self.prompt_tokens.saturating_add(other.prompt_tokens);
+        self.evaluated_tokens = self.evaluated_tokens.saturating_add(other.evaluated_tokens);
+        self.generated_tokens = self.generated_tokens.saturating_add(other.generated_tokens);
         self.prompt_ms += other.prompt_ms;
         self.generation_ms += other.generation_ms;
     }

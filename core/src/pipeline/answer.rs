@@ -215,9 +215,9 @@ fn within_budget(
     let (mut read, mut spent): (Vec<Piece>, usize) = (Vec::new(), 0);
     for hit in hits {
         let Some(evidence) = evidence_of(bank, hit.unit)? else { continue };
-        let tokens = model.count_tokens(&evidence.text).map_err(Some)? + LINE_TOKENS;
+        let tokens = model.count_tokens(&evidence.text).map_err(Some)?.saturating_add(LINE_TOKENS);
         // The best hit is read where there is room at all: better a long prompt than no answer.
-        let fits = spent + tokens <= budget.min(room) || (read.is_empty() && tokens <= room);
+        let fits = tokens.saturating_add(spent) <= budget.min(room) || (read.is_empty() && tokens <= room);
         if fits {
             spent += tokens;
             read.push(Piece { unit: hit.unit, evidence, tokens });

@@ -2,7 +2,9 @@
 //
 // Threads: every function may be called from any thread at any time; engines, models, embedders and switches may be
 // shared. A function of the caller's is called on the thread of the call that it was given to, unless its documentation
-// says otherwise, with the `user` pointer it came with; what it is shown is good until it returns.
+// says otherwise, with the `user` pointer it came with; what it is shown is good until it returns. It must return: no
+// exception and no longjmp may leave it. Models, embedders and log functions of the caller's must not call the library
+// (but for `keepsake_reply_write`): it may hold a lock then.
 //
 // Pointers: a NULL is refused, or means what the documentation says. Texts and lists are read during the call only. What
 // a pointer points to must be as large as its length or its `size` says: that alone cannot be checked.
@@ -173,12 +175,14 @@ typedef struct {
   KeepsakeStr backends;
   // Tokens of prompt and reply together; 0: 4096.
   uint32_t context_tokens;
-  // Threads that compute; 0: measured when the model is first loaded.
+  // Threads that compute; 0: measured when the model is first loaded, if there is a folder of states.
   uint32_t threads;
   // Most bytes the model may take, where the host knows better than the system; 0: as the system says.
   uint64_t memory_limit;
-  // Whether keys and values are kept in 8 bits: half the memory, and long prompts are read more slowly.
-  bool small_cache;
+  // Not 0: keys and values are kept in 8 bits, which takes half the memory, and long prompts are read more slowly.
+  uint32_t small_cache;
+  // 0.
+  uint32_t reserved;
 } KeepsakeModelFiles;
 
 // A language model, loaded.
@@ -224,7 +228,7 @@ typedef struct {
   int32_t (*complete)(void *user,
                       const KeepsakeRequest *request,
                       KeepsakeReply *reply);
-  // Called once, when the model is used no longer. May be NULL.
+  // Called once, when the model is used no longer; never where it was refused. May be NULL.
   void (*drop)(void *user);
 } KeepsakeHostModel;
 
@@ -240,6 +244,8 @@ typedef struct {
   KeepsakeStr runtime;
   // Threads that compute; 0: 2.
   uint32_t threads;
+  // 0.
+  uint32_t reserved;
 } KeepsakeEmbedderFiles;
 
 // A sentence-embedding model, loaded.
@@ -263,7 +269,7 @@ typedef struct {
   int32_t (*embed)(void *user,
                    KeepsakeStr text,
                    float *vector);
-  // Called once, when the embedder is used no longer. May be NULL.
+  // Called once, when the embedder is used no longer; never where it was refused. May be NULL.
   void (*drop)(void *user);
 } KeepsakeHostEmbedder;
 
@@ -281,8 +287,10 @@ typedef struct {
   uint32_t retrieved;
   // Days after which turns that came in and memories that were last changed are forgotten; 0: never.
   uint32_t keep_days;
-  // Whether it is noted when an answer was last given from a memory.
-  bool note_use;
+  // Not 0: it is noted when an answer was last given from a memory.
+  uint32_t note_use;
+  // 0.
+  uint32_t reserved;
 } KeepsakeOptions;
 
 // An open bank with all that works on it.
@@ -311,6 +319,8 @@ typedef struct {
   KeepsakeStr reference;
   // How far it is trusted: one of `KeepsakeOrigin`.
   uint32_t origin;
+  // 0.
+  uint32_t reserved;
 } KeepsakeNewTurn;
 
 // What was done with one fact.
@@ -367,8 +377,10 @@ typedef bool (*KeepsakeTextFn)(void *user,
 
 // A memory or a turn, for what is found, used and forgotten.
 typedef struct {
-  // Whether it is a turn; a memory otherwise.
-  bool is_turn;
+  // 0: a memory; 1: a turn.
+  uint32_t is_turn;
+  // 0.
+  uint32_t reserved;
   // Its number.
   uint64_t id;
 } KeepsakeUnit;
@@ -506,7 +518,7 @@ typedef struct {
 } KeepsakeCounts;
 
 // Takes a log line: its level from 1 (what failed) to 4 (every detail), the part of the engine it comes from, and the line.
-// Lines quote nothing that is remembered. Called from any thread; must not call `keepsake_set_log`.
+// Lines quote nothing that is remembered. Called from any thread; must not call the library.
 typedef void (*KeepsakeLogFn)(void *user,
                               uint32_t level,
                               KeepsakeStr target,
@@ -558,7 +570,7 @@ KeepsakeStatus keepsake_open(KeepsakeStr folder,
                              const KeepsakeOptions *options,
                              KeepsakeEngine *out);
 
-// Closes an engine, once calls under way have ended.
+// Closes an engine. Returns at once; the bank closes when the last call under way ends.
 KeepsakeStatus keepsake_close(KeepsakeEngine engine);
 
 // Stores a turn, durably, and puts it into the queue: milliseconds. `id` and `is_new` may be NULL.
@@ -568,7 +580,7 @@ KeepsakeStatus keepsake_append(KeepsakeEngine engine,
                                bool *is_new);
 
 // Works the queue: at most `turns` of it and for at most `milliseconds`, 0 for no limit. `show` hears of every turn and may
-// stop the work; it must not call `keepsake_process` or `keepsake_remember`, which wait for this call to end. `switch` may
+// stop the work; it must not call `keepsake_process`, `keepsake_remember` or `keepsake_import`, which wait for this call. `switch` may
 // be 0, `show` and `progress` NULL.
 KeepsakeStatus keepsake_process(KeepsakeEngine engine,
                                 uint64_t turns,
@@ -667,7 +679,7 @@ KeepsakeStatus keepsake_forget_everything(KeepsakeEngine engine,
 // the speakers' clocks, as far as is known now.
 KeepsakeStatus keepsake_as_of(KeepsakeEngine engine,
                               KeepsakeStr moment,
-                              bool held,
+                              uint32_t held,
                               KeepsakeStr space,
                               KeepsakeEngine *out);
 
@@ -676,7 +688,7 @@ KeepsakeStatus keepsake_as_of(KeepsakeEngine engine,
 KeepsakeStatus keepsake_export(KeepsakeEngine engine,
                                KeepsakeStr file,
                                KeepsakeStr space,
-                               bool markdown);
+                               uint32_t markdown);
 
 // Takes in an export; the bank must be empty.
 KeepsakeStatus keepsake_import(KeepsakeEngine engine,
@@ -722,7 +734,8 @@ KeepsakeStatus keepsake_repair(KeepsakeStr folder,
 // next call. It quotes nothing that is remembered.
 KeepsakeStr keepsake_last_error(void);
 
-// Writes the next piece of a reply. False: no more is wanted, so return.
+// Writes the next piece of a reply: UTF-8, whose characters may be cut between two pieces. False: no more is wanted, so
+// return.
 bool keepsake_reply_write(KeepsakeReply *reply,
                           KeepsakeStr piece);
 

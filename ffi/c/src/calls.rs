@@ -15,9 +15,7 @@ use keepsake_core::config::{Config, Take};
 use keepsake_core::embed::{OnnxEmbedder, OnnxFiles};
 use keepsake_core::model::{CacheType, LlamaModel, LlamaSettings, Role};
 use keepsake_core::types::{Cancel, MemoryId, NewTurn, Origin, Question, SpaceId, Timestamp, TurnId, UnitId};
-use keepsake_core::{
-    Budget, Effort, Engine, Filter, Kind, Moment, Search, Selection, Setup, device_clock, transfer,
-};
+use keepsake_core::{Budget, Effort, Engine, Filter, Kind, Moment, Search, Setup, device_clock, transfer};
 
 use crate::failure::{Failure, KeepsakeStatus, guarded};
 use crate::handles::{
@@ -36,28 +34,36 @@ const MOST_UNITS: usize = 1 << 24;
 
 // ---- what comes in ----
 
-/// A struct that begins with its own size: one of an older version is shorter, and its missing end reads as zeros.
+/// A struct that begins with its own size: one of a newer version is longer, and must have nothing but zeros in what this
+/// version does not know. This is the first version, so that a shorter one is a mistake.
 ///
 /// # Safety
-/// `pointer` must be readable for as many bytes as it says, and all zeros must be a value of `T`.
+/// `pointer` must be readable for as many bytes as it says, and any bytes must be a value of `T`.
 unsafe fn sized<T: Copy>(pointer: *const T, what: &str) -> Result<T, Failure> {
+    /// Longer than any of our structs will ever be.
+    const MOST: usize = 1 << 12;
     if pointer.is_null() {
         return Err(Failure::invalid(format!("{what} is NULL")));
     }
+    let bytes = pointer.cast::<u8>();
     // SAFETY: not NULL; every such struct begins with its size.
-    let size = unsafe { pointer.cast::<usize>().read_unaligned() };
-    if size < size_of::<usize>() || size > 1 << 16 {
+    let size = unsafe { bytes.cast::<usize>().read_unaligned() };
+    if !(size_of::<T>()..=MOST).contains(&size) {
         return Err(Failure::invalid(format!(
             "the size of {what} is {size}: set it to sizeof of the struct"
         )));
     }
-    let mut value = std::mem::MaybeUninit::<T>::zeroed();
-    // SAFETY: as many bytes as both have; what is left is zeros, which are a value of `T`.
-    unsafe {
-        let bytes = size.min(size_of::<T>());
-        std::ptr::copy_nonoverlapping(pointer.cast::<u8>(), value.as_mut_ptr().cast::<u8>(), bytes);
-        Ok(value.assume_init())
+    // SAFETY: readable for `size` bytes by this function's contract, of which `T` has the first ones.
+    let (value, rest) = unsafe {
+        let known = size_of::<T>();
+        (pointer.read_unaligned(), std::slice::from_raw_parts(bytes.add(known), size - known))
+    };
+    if rest.iter().any(|byte| *byte != 0) {
+        return Err(Failure::invalid(format!(
+            "{what} has a setting that this version does not know: update the library"
+        )));
     }
+    Ok(value)
 }
 
 /// Writes to where the caller wants a result.
@@ -165,12 +171,14 @@ pub struct KeepsakeModelFiles {
     pub backends: KeepsakeStr,
     /// Tokens of prompt and reply together; 0: 4096.
     pub context_tokens: u32,
-    /// Threads that compute; 0: measured when the model is first loaded.
+    /// Threads that compute; 0: measured when the model is first loaded, if there is a folder of states.
     pub threads: u32,
     /// Most bytes the model may take, where the host knows better than the system; 0: as the system says.
     pub memory_limit: u64,
-    /// Whether keys and values are kept in 8 bits: half the memory, and long prompts are read more slowly.
-    pub small_cache: bool,
+    /// Not 0: keys and values are kept in 8 bits, which takes half the memory, and long prompts are read more slowly.
+    pub small_cache: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Checks and loads a language model.
@@ -204,7 +212,7 @@ pub unsafe extern "C" fn keepsake_model_load(
         settings.memory_limit = Some(files.memory_limit).filter(|limit| *limit > 0);
         settings.states = states.map(Into::into);
         settings.backends = backends.map(Into::into);
-        if files.small_cache {
+        if files.small_cache != 0 {
             settings.cache = CacheType::Q8_0;
         }
         let model = LlamaModel::load(&settings)?;
@@ -252,6 +260,8 @@ pub struct KeepsakeEmbedderFiles {
     pub runtime: KeepsakeStr,
     /// Threads that compute; 0: 2.
     pub threads: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Checks and loads an embedding model.
@@ -324,8 +334,10 @@ pub struct KeepsakeOptions {
     pub retrieved: u32,
     /// Days after which turns that came in and memories that were last changed are forgotten; 0: never.
     pub keep_days: u32,
-    /// Whether it is noted when an answer was last given from a memory.
-    pub note_use: bool,
+    /// Not 0: it is noted when an answer was last given from a memory.
+    pub note_use: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// Opens the bank in a folder and verifies it, or makes one there. `options` may be NULL.
@@ -345,7 +357,7 @@ pub unsafe extern "C" fn keepsake_open(
         if !options.is_null() {
             // SAFETY: the caller's struct, as the header asks for it.
             let options = unsafe { sized(options, "the options") }?;
-            let mut config = Config { note_use: options.note_use, ..Config::default() };
+            let mut config = Config { note_use: options.note_use != 0, ..Config::default() };
             if options.retrieved > 0 {
                 config.retrieved = Take::Best(options.retrieved as usize);
             }
@@ -368,7 +380,7 @@ pub unsafe extern "C" fn keepsake_open(
     })
 }
 
-/// Closes an engine, once calls under way have ended.
+/// Closes an engine. Returns at once; the bank closes when the last call under way ends.
 #[unsafe(no_mangle)]
 pub extern "C" fn keepsake_close(engine: KeepsakeEngine) -> KeepsakeStatus {
     guarded(|| ENGINES.close(engine.id))
@@ -396,6 +408,8 @@ pub struct KeepsakeNewTurn {
     pub reference: KeepsakeStr,
     /// How far it is trusted: one of `KeepsakeOrigin`.
     pub origin: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
 /// # Safety
@@ -444,7 +458,7 @@ pub unsafe extern "C" fn keepsake_append(
 }
 
 /// Works the queue: at most `turns` of it and for at most `milliseconds`, 0 for no limit. `show` hears of every turn and may
-/// stop the work; it must not call `keepsake_process` or `keepsake_remember`, which wait for this call to end. `switch` may
+/// stop the work; it must not call `keepsake_process`, `keepsake_remember` or `keepsake_import`, which wait for this call. `switch` may
 /// be 0, `show` and `progress` NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keepsake_process(
@@ -754,7 +768,7 @@ pub unsafe extern "C" fn keepsake_forget(
 ) -> KeepsakeStatus {
     guarded(|| {
         let unit = |unit: &KeepsakeUnit| {
-            if unit.is_turn { UnitId::Turn(TurnId(unit.id)) } else { UnitId::Memory(MemoryId(unit.id)) }
+            if unit.is_turn != 0 { UnitId::Turn(TurnId(unit.id)) } else { UnitId::Memory(MemoryId(unit.id)) }
         };
         // SAFETY: the caller's list.
         let units: Vec<UnitId> = unsafe { list(units, count, "units") }?.iter().map(unit).collect();
@@ -773,10 +787,8 @@ pub unsafe extern "C" fn keepsake_forget_everything(
     gone: *mut u64,
 ) -> KeepsakeStatus {
     guarded(|| {
-        let engine = ENGINES.get(engine.id)?;
         // SAFETY: the caller's text.
-        let all = engine.select(&unsafe { self::space(space) }?, &Selection::All)?;
-        let forgotten = engine.forget_all(&all)?;
+        let forgotten = ENGINES.get(engine.id)?.forget_everything(&unsafe { self::space(space) }?)?;
         // SAFETY: the caller's place.
         unsafe { put(gone, forgotten as u64) };
         Ok(())
@@ -789,7 +801,7 @@ pub unsafe extern "C" fn keepsake_forget_everything(
 pub unsafe extern "C" fn keepsake_as_of(
     engine: KeepsakeEngine,
     moment: KeepsakeStr,
-    held: bool,
+    held: u32,
     space: KeepsakeStr,
     out: *mut KeepsakeEngine,
 ) -> KeepsakeStatus {
@@ -800,7 +812,7 @@ pub unsafe extern "C" fn keepsake_as_of(
         // SAFETY: the caller's texts.
         let (space, at) = unsafe { (self::space(space)?, time(moment, "the moment")?) };
         let at = at.ok_or_else(|| Failure::invalid("the moment is not given"))?;
-        let moment = if held { Moment::Held(at) } else { Moment::Recorded(at) };
+        let moment = if held != 0 { Moment::Held(at) } else { Moment::Recorded(at) };
         let past = ENGINES.get(engine.id)?.as_of(&space, moment)?;
         // SAFETY: not NULL, and the caller's.
         unsafe { put(out, KeepsakeEngine { id: ENGINES.keep(past) }) };
@@ -815,7 +827,7 @@ pub unsafe extern "C" fn keepsake_export(
     engine: KeepsakeEngine,
     file: KeepsakeStr,
     space: KeepsakeStr,
-    markdown: bool,
+    markdown: u32,
 ) -> KeepsakeStatus {
     guarded(|| {
         let engine = ENGINES.get(engine.id)?;
@@ -823,7 +835,7 @@ pub unsafe extern "C" fn keepsake_export(
         let (file, space) = unsafe { (file.required("the file")?, space.read("the space")?) };
         let spaces: Vec<SpaceId> = space.map(SpaceId::new).transpose()?.into_iter().collect();
         transfer::to_file(Path::new(file), false, |out| {
-            if markdown { engine.export_markdown(&spaces, out) } else { engine.export(&spaces, out) }
+            if markdown != 0 { engine.export_markdown(&spaces, out) } else { engine.export(&spaces, out) }
         })?;
         Ok(())
     })
@@ -927,8 +939,7 @@ pub unsafe extern "C" fn keepsake_change_key(
         let (Some(old), Some(new)) = (old, new) else {
             return Err(Failure::invalid("a key is NULL"));
         };
-        SledBank::open_sealed(Path::new(folder), &old)?.rekey(&old, &new)?;
-        Ok(())
+        Ok(SledBank::change_key(Path::new(folder), &old, &new)?)
     })
 }
 

@@ -107,7 +107,8 @@ pub(crate) fn guarded(call: impl FnOnce() -> Result<(), Failure>) -> KeepsakeSta
         Ok(()) => (KeepsakeStatus::Ok, String::new()),
         Err(Failure { status, what }) => (status, what),
     };
-    LAST.with(|last| *last.borrow_mut() = what);
+    // A thread that is ending has no last error any more.
+    let _ = LAST.try_with(|last| *last.borrow_mut() = what);
     status
 }
 
@@ -115,5 +116,5 @@ pub(crate) fn guarded(call: impl FnOnce() -> Result<(), Failure>) -> KeepsakeSta
 /// next call. It quotes nothing that is remembered.
 #[unsafe(no_mangle)]
 pub extern "C" fn keepsake_last_error() -> KeepsakeStr {
-    LAST.with(|last| KeepsakeStr::of(&last.borrow()))
+    LAST.try_with(|last| KeepsakeStr::of(&last.borrow())).unwrap_or(KeepsakeStr::NONE)
 }

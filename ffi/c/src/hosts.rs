@@ -4,6 +4,7 @@
 
 use std::ffi::c_void;
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use keepsake_core::embed::{EmbedError, Embedder, Vector};
 use keepsake_core::model::{Completion, LanguageModel, ModelError, Request, Role, Sampling, Stop, Usage};
@@ -37,6 +38,8 @@ pub struct KeepsakeRequest {
 pub struct KeepsakeReply {
     sink: *mut Sink,
     text: String,
+    /// The beginning of a character that is not whole yet.
+    rest: Vec<u8>,
     stopped: bool,
     /// Whether it was given something else than text.
     broken: bool,
@@ -45,21 +48,41 @@ pub struct KeepsakeReply {
 
 type Sink = dyn FnMut(&str) -> ControlFlow<()>;
 
-/// Writes the next piece of a reply. False: no more is wanted, so return.
+/// Writes the next piece of a reply: UTF-8, whose characters may be cut between two pieces. False: no more is wanted, so
+/// return.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn keepsake_reply_write(reply: *mut KeepsakeReply, piece: KeepsakeStr) -> bool {
     // SAFETY: the host hands back the pointer that its `complete` was given, while that runs; NULL is refused.
     let Some(reply) = (unsafe { reply.as_mut() }) else { return false };
-    // SAFETY: the host's text, readable during the call.
-    let Ok(Some(piece)) = (unsafe { piece.read("the piece") }) else {
-        reply.broken = true;
-        return false;
-    };
-    reply.text.push_str(piece);
-    // SAFETY: `complete` below keeps the sink alive for as long as the host may write.
-    let sink = unsafe { &mut *reply.sink };
-    reply.stopped |= reply.cancel.is_cancelled() || sink(piece).is_break();
-    !reply.stopped
+    let written = catch_unwind(AssertUnwindSafe(|| {
+        // SAFETY: the host's bytes, readable during the call.
+        let bytes = unsafe { piece.bytes("the piece") }?;
+        reply.write(bytes.unwrap_or_default())
+    }));
+    if let Ok(Ok(go_on)) = written {
+        return go_on;
+    }
+    reply.broken = true;
+    false
+}
+
+impl KeepsakeReply {
+    /// Takes more bytes, and hands on as many as are whole characters: whether more is wanted.
+    fn write(&mut self, bytes: &[u8]) -> Result<bool, Failure> {
+        self.rest.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.rest) {
+            Ok(text) => text.len(),
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => return Err(Failure::invalid("the piece is not UTF-8")),
+        };
+        let taken: Vec<u8> = self.rest.drain(..whole).collect();
+        let piece = String::from_utf8_lossy(&taken);
+        self.text.push_str(&piece);
+        // SAFETY: `complete` below keeps the sink alive for as long as the host may write.
+        let sink = unsafe { &mut *self.sink };
+        self.stopped |= self.cancel.is_cancelled() || (!piece.is_empty() && sink(&piece).is_break());
+        Ok(!self.stopped)
+    }
 }
 
 /// A language model of the host's. Its functions are called from whichever thread calls the engine, one at a time for each
@@ -84,7 +107,7 @@ pub struct KeepsakeHostModel {
             reply: *mut KeepsakeReply,
         ) -> i32,
     >,
-    /// Called once, when the model is used no longer. May be NULL.
+    /// Called once, when the model is used no longer; never where it was refused. May be NULL.
     pub drop: Option<unsafe extern "C" fn(user: *mut c_void)>,
 }
 
@@ -123,7 +146,8 @@ impl LanguageModel for ModelOfHost {
         let count = self.0.count_tokens.ok_or_else(failed)?;
         // SAFETY: the host's function, with the pointer it came with and a text that outlives the call.
         let count = unsafe { count(self.0.user, KeepsakeStr::of(text)) };
-        Ok(usize::try_from(count).unwrap_or(usize::MAX))
+        // A model that counts wrongly counts no more than there can be.
+        Ok(usize::try_from(count).unwrap_or(usize::MAX).min(u32::MAX as usize))
     }
 
     fn complete(
@@ -153,6 +177,7 @@ impl LanguageModel for ModelOfHost {
         let mut reply = KeepsakeReply {
             sink,
             text: String::new(),
+            rest: Vec::new(),
             stopped: false,
             broken: false,
             cancel: cancel.clone(),
@@ -160,7 +185,7 @@ impl LanguageModel for ModelOfHost {
         // SAFETY: the host's function, with the pointer it came with; request and reply outlive the call.
         let ended = unsafe { complete(self.0.user, &raw const asked, &raw mut reply) };
         let stop = match ended {
-            _ if reply.broken => return Err(failed()),
+            _ if reply.broken || !reply.rest.is_empty() => return Err(failed()),
             _ if reply.stopped || cancel.is_cancelled() => Stop::Cancelled,
             0 => Stop::EndOfTurn,
             1 => Stop::Length,
@@ -189,7 +214,7 @@ pub struct KeepsakeHostEmbedder {
     /// Writes the vector of a text to `vector`, which has room for `dimensions` numbers: 0 where it did. It need not have
     /// length 1.
     pub embed: Option<unsafe extern "C" fn(user: *mut c_void, text: KeepsakeStr, vector: *mut f32) -> i32>,
-    /// Called once, when the embedder is used no longer. May be NULL.
+    /// Called once, when the embedder is used no longer; never where it was refused. May be NULL.
     pub drop: Option<unsafe extern "C" fn(user: *mut c_void)>,
 }
 

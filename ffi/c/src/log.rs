@@ -11,7 +11,7 @@ use crate::failure::{Failure, KeepsakeStatus, guarded};
 use crate::text::KeepsakeStr;
 
 /// Takes a log line: its level from 1 (what failed) to 4 (every detail), the part of the engine it comes from, and the line.
-/// Lines quote nothing that is remembered. Called from any thread; must not call `keepsake_set_log`.
+/// Lines quote nothing that is remembered. Called from any thread; must not call the library.
 pub type KeepsakeLogFn =
     Option<unsafe extern "C" fn(user: *mut c_void, level: u32, target: KeepsakeStr, line: KeepsakeStr)>;
 

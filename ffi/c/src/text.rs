@@ -36,11 +36,11 @@ impl KeepsakeStr {
         Self { data: text.as_ptr(), length: text.len() - 1 }
     }
 
-    /// The text, if one is given. `what` names it in errors.
+    /// The bytes, if any are given. `what` names them in errors.
     ///
     /// # Safety
     /// `data` must be readable for `length` bytes as long as the result lives, or be NULL.
-    pub(crate) unsafe fn read<'a>(self, what: &str) -> Result<Option<&'a str>, Failure> {
+    pub(crate) unsafe fn bytes<'a>(self, what: &str) -> Result<Option<&'a [u8]>, Failure> {
         if self.data.is_null() {
             return if self.length == 0 {
                 Ok(None)
@@ -55,10 +55,18 @@ impl KeepsakeStr {
             )));
         }
         // SAFETY: not NULL, and readable by this function's contract.
-        let bytes = unsafe { std::slice::from_raw_parts(self.data, self.length) };
-        let text =
-            std::str::from_utf8(bytes).map_err(|_| Failure::invalid(format!("{what} is not UTF-8")))?;
-        Ok(Some(text))
+        Ok(Some(unsafe { std::slice::from_raw_parts(self.data, self.length) }))
+    }
+
+    /// The text, if one is given.
+    ///
+    /// # Safety
+    /// As for [`KeepsakeStr::bytes`].
+    pub(crate) unsafe fn read<'a>(self, what: &str) -> Result<Option<&'a str>, Failure> {
+        // SAFETY: the same contract.
+        let bytes = unsafe { self.bytes(what) }?;
+        let text = bytes.map(std::str::from_utf8).transpose();
+        text.map_err(|_| Failure::invalid(format!("{what} is not UTF-8")))
     }
 
     /// The text, which must be given.

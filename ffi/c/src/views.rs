@@ -164,8 +164,10 @@ pub(crate) fn turn<T>(turn: &Turn, show: impl FnOnce(&KeepsakeTurn) -> T) -> T {
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeepsakeUnit {
-    /// Whether it is a turn; a memory otherwise.
-    pub is_turn: bool,
+    /// 0: a memory; 1: a turn.
+    pub is_turn: u32,
+    /// 0.
+    pub reserved: u32,
     /// Its number.
     pub id: u64,
 }
@@ -173,8 +175,8 @@ pub struct KeepsakeUnit {
 impl From<UnitId> for KeepsakeUnit {
     fn from(unit: UnitId) -> Self {
         match unit {
-            UnitId::Memory(id) => Self { is_turn: false, id: id.0 },
-            UnitId::Turn(id) => Self { is_turn: true, id: id.0 },
+            UnitId::Memory(id) => Self { is_turn: 0, reserved: 0, id: id.0 },
+            UnitId::Turn(id) => Self { is_turn: 1, reserved: 0, id: id.0 },
         }
     }
 }

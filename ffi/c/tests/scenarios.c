@@ -86,7 +86,7 @@ typedef struct {
   const cJSON *step;
   // What callbacks collect.
   char pieces[1024];
-  int piece_count;
+  int piece_count, shown;
   const cJSON *wanted;
   bool same;
   uint64_t found;
@@ -128,6 +128,7 @@ static bool is_in_upper_case(KeepsakeStr word, const char *wanted) {
 
 static bool check_receipt(void *user, const KeepsakeReceipt *receipt) {
   Run *run = user;
+  run->shown++;
   run->last_turn = receipt->turn;
   const char *failed = get(run->step, "failed");
   EXPECT(!failed || (receipt->outcome == KEEPSAKE_OUTCOME_FAILED && is_in_upper_case(receipt->reason, failed)));
@@ -153,6 +154,7 @@ static bool take_piece(void *user, KeepsakeStr piece) {
 
 static void check_answer(void *user, const KeepsakeAnswer *answer) {
   Run *run = user;
+  run->shown++;
   const char *streamed = run->pieces + strspn(run->pieces, " ");
   if (get(run->step, "text")) {
     EXPECT(same(answer->text, get(run->step, "text")) && strcmp(streamed, get(run->step, "streamed")) == 0);
@@ -199,7 +201,7 @@ static uint64_t memory_of(Run *run) {
 
 static bool has_bytes(const char *folder, const char *text) {
   DIR *files = opendir(folder);
-  bool found = false;
+  bool found = !files;
   for (struct dirent *entry; files && (entry = readdir(files));) {
     char path[1024];
     struct stat about;
@@ -288,6 +290,7 @@ static KeepsakeStatus call(Run *run) {
   uint8_t key[2][32];
   run->wanted = item(step, "texts") ? item(step, "texts")->child : NULL;
   run->same = true;
+  run->shown = 0;
   if (!strcmp(name, "remember")) return remember(run);
   if (!strcmp(name, "append")) return append(run);
   if (!strcmp(name, "process")) return process(run);
@@ -309,8 +312,12 @@ static KeepsakeStatus call(Run *run) {
     KeepsakeModel model;
     return keepsake_model_load(&files, &model);
   }
-  if (!strcmp(name, "change_key"))
-    return keepsake_change_key(keepsake_text(run->bank), key_of(step, "old", key[0]), key_of(step, "new", key[1]));
+  if (!strcmp(name, "change_key")) {
+    char other[1024];
+    snprintf(other, sizeof other, "%.480s/%.400s", run->folder, get(step, "folder") ? get(step, "folder") : "");
+    const char *folder = get(step, "folder") ? other : run->bank;
+    return keepsake_change_key(keepsake_text(folder), key_of(step, "old", key[0]), key_of(step, "new", key[1]));
+  }
   if (!strcmp(name, "effort"))
     return keepsake_set_effort(run->engine, strcmp(get(step, "effort"), "PAUSED") == 0 ? 2 : 0);
   if (!strcmp(name, "retry")) {
@@ -327,7 +334,7 @@ static KeepsakeStatus call(Run *run) {
     return list_texts(run, keepsake_history(run->engine, memory, compare_memory, run));
   }
   if (!strcmp(name, "forget")) {
-    KeepsakeUnit unit = {false, memory_of(run)};
+    KeepsakeUnit unit = {.id = memory_of(run)};
     uint64_t gone = 0;
     KeepsakeStatus status = keepsake_forget(run->engine, &unit, 1, &gone);
     EXPECT(is(step, "count", (double)gone));
@@ -339,7 +346,7 @@ static KeepsakeStatus call(Run *run) {
     EXPECT(is(step, "count", (double)gone));
     return status;
   }
-  if (!strcmp(name, "export")) return keepsake_export(run->engine, keepsake_text(run->document), space, false);
+  if (!strcmp(name, "export")) return keepsake_export(run->engine, keepsake_text(run->document), space, 0);
   if (!strcmp(name, "import")) return keepsake_import(run->engine, keepsake_text(run->document));
   if (!strcmp(name, "no_bytes")) {
     EXPECT(!has_bytes(run->bank, get(step, "text")));
@@ -380,6 +387,8 @@ static void run_scenario(const cJSON *scenario, const char *folder, int nth, con
     run.step = step;
     step_text = cJSON_PrintUnformatted(step);
     KeepsakeStatus status = call(&run);
+    bool shows = !strcmp(get(step, "call"), "remember") || !strcmp(get(step, "call"), "ask");
+    EXPECT(!shows || run.shown == (status == KEEPSAKE_STATUS_OK));
     const char *wanted = get(step, "error") ? get(step, "error") : "Ok";
     if (strcmp(STATUSES[status], wanted) != 0) {
       KeepsakeStr why = keepsake_last_error();

@@ -1,6 +1,8 @@
 // Everything that a caller can do wrong: torture FOLDER. Runs under valgrind; ends with 0 where every wrong call was told.
 #include <keepsake.h>
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,15 +30,14 @@ static KeepsakeNewTurn said(const char *text) {
 
 // ---- a model of the host's that can misbehave ----
 
-typedef enum { SAYS_NONE, FAILS, WRITES_NO_TEXT, WRITES_PAST_THE_END } Mood;
+typedef enum { SAYS_NONE, FAILS, WRITES_NO_TEXT, WRITES_PAST_THE_END, CUTS_A_CHARACTER, SAYS_ADD, MISCOUNTS } Mood;
 typedef struct {
   Mood mood;
   int dropped;
 } Host;
 
 static uint64_t count_tokens(void *user, KeepsakeStr text) {
-  (void)user;
-  return text.length / 4 + 1;
+  return ((Host *)user)->mood == MISCOUNTS ? UINT64_MAX : text.length / 4 + 1;
 }
 
 static int32_t complete(void *user, const KeepsakeRequest *request, KeepsakeReply *reply) {
@@ -51,7 +52,15 @@ static int32_t complete(void *user, const KeepsakeRequest *request, KeepsakeRepl
     default: break;
   }
   EXPECT(!keepsake_reply_write(NULL, keepsake_text("none")));
-  return keepsake_reply_write(reply, keepsake_text("none")) ? 0 : 0;
+  EXPECT(keepsake_reply_write(reply, NOTHING)); // an empty piece is no harm
+  if (host->mood == CUTS_A_CHARACTER) {
+    static const uint8_t fact[] = "- Maria likes caf\xc3\xa9s.";
+    KeepsakeStr first = {fact, 18}, second = {fact + 18, sizeof fact - 1 - 18};
+    EXPECT(keepsake_reply_write(reply, first) && keepsake_reply_write(reply, second));
+    host->mood = SAYS_ADD;
+    return 0;
+  }
+  return keepsake_reply_write(reply, keepsake_text(host->mood == SAYS_ADD ? "ADD" : "none")) ? 0 : 0;
 }
 
 static void drop_host(void *user) { ((Host *)user)->dropped++; }
@@ -74,6 +83,13 @@ static bool count_memory(void *user, const KeepsakeMemory *memory) {
   return true;
 }
 
+static atomic_bool closing = false;
+static atomic_int begun = 0;
+
+static bool was_closed(KeepsakeStatus status) {
+  return atomic_load(&closing) && status == KEEPSAKE_STATUS_BAD_HANDLE;
+}
+
 static void *work(void *user) {
   Worker *worker = user;
   for (int at = 0; at < 20; at++) {
@@ -82,11 +98,15 @@ static void *work(void *user) {
     KeepsakeNewTurn turn = said(text);
     uint64_t id = 0;
     size_t shown = 0;
-    EXPECT(keepsake_append(worker->engine, &turn, &id, NULL) == KEEPSAKE_STATUS_OK && id > 0);
-    EXPECT(keepsake_memories(worker->engine, NOTHING, count_memory, &shown) == KEEPSAKE_STATUS_OK);
+    KeepsakeStatus appended = keepsake_append(worker->engine, &turn, &id, NULL);
+    KeepsakeStatus listed = keepsake_memories(worker->engine, NOTHING, count_memory, &shown);
     KeepsakeNewTurn wrong = said("x");
     wrong.speaker = keepsake_text("");
-    EXPECT(keepsake_append(worker->engine, &wrong, NULL, NULL) == KEEPSAKE_STATUS_INVALID);
+    KeepsakeStatus refused = keepsake_append(worker->engine, &wrong, NULL, NULL);
+    EXPECT((appended == KEEPSAKE_STATUS_OK && id > 0) || was_closed(appended));
+    EXPECT(listed == KEEPSAKE_STATUS_OK || was_closed(listed));
+    EXPECT(refused == KEEPSAKE_STATUS_INVALID || was_closed(refused));
+    atomic_fetch_add(&begun, 1);
     EXPECT(keepsake_last_error().length > 0); // this thread's own
   }
   return NULL;
@@ -121,6 +141,8 @@ int main(int argc, char **argv) {
   EXPECT(keepsake_set_log(log_line, &logged, 9) == KEEPSAKE_STATUS_INVALID);
   EXPECT(keepsake_abi_version() == KEEPSAKE_ABI_VERSION && keepsake_version().length > 0);
 
+  KeepsakeCounts counts = {0};
+
   // Null, everywhere.
   KeepsakeEngine none = {0}, engine = {0};
   EXPECT(keepsake_open(NOTHING, NULL, &engine) == KEEPSAKE_STATUS_INVALID);
@@ -154,6 +176,14 @@ int main(int argc, char **argv) {
   KeepsakeHostModel cut = vtable;
   cut.size = 3;
   EXPECT(keepsake_model_of_host(&cut, &options.model) == KEEPSAKE_STATUS_INVALID);
+  cut.size = offsetof(KeepsakeHostModel, complete) + 4;
+  EXPECT(keepsake_model_of_host(&cut, &options.model) == KEEPSAKE_STATUS_INVALID);
+  struct {
+    KeepsakeHostModel known;
+    uint64_t unknown;
+  } newer = {vtable, 1};
+  newer.known.size = sizeof newer;
+  EXPECT(keepsake_model_of_host(&newer.known, &options.model) == KEEPSAKE_STATUS_INVALID);
   cut.size = SIZE_MAX;
   EXPECT(keepsake_model_of_host(&cut, &options.model) == KEEPSAKE_STATUS_INVALID);
   EXPECT(keepsake_model_of_host(&vtable, &options.model) == KEEPSAKE_STATUS_OK);
@@ -185,6 +215,15 @@ int main(int argc, char **argv) {
   EXPECT(keepsake_ask(engine, keepsake_text("Who said hello?"), NOTHING, NEVER, stop_at_once, NULL, NULL) ==
          KEEPSAKE_STATUS_STOPPED);
 
+  EXPECT(keepsake_process(engine, 0, 0, NEVER, NULL, NULL, NULL) == KEEPSAKE_STATUS_OK);
+  host.mood = CUTS_A_CHARACTER;
+  KeepsakeNewTurn fond = said("I like caf\xc3\xa9s.");
+  EXPECT(keepsake_remember(engine, &fond, NEVER, NULL, NULL) == KEEPSAKE_STATUS_OK);
+  EXPECT(keepsake_counts(engine, NOTHING, &counts) == KEEPSAKE_STATUS_OK && counts.current == 1);
+  host.mood = MISCOUNTS;
+  EXPECT(keepsake_ask(engine, keepsake_text("Who said hello?"), NOTHING, NEVER, NULL, NULL, NULL) != KEEPSAKE_STATUS_PANIC);
+  host.mood = SAYS_NONE;
+
   // Text that is none, and lengths that cannot be.
   static const uint8_t broken[] = {0xc3, 0x28};
   KeepsakeNewTurn turn = hello;
@@ -202,7 +241,7 @@ int main(int argc, char **argv) {
   EXPECT(keepsake_append(engine, &turn, NULL, NULL) == KEEPSAKE_STATUS_INVALID);
   free(long_text);
   EXPECT(keepsake_forget(engine, NULL, 3, NULL) == KEEPSAKE_STATUS_INVALID);
-  KeepsakeUnit unit = {false, 99};
+  KeepsakeUnit unit = {.id = 99};
   EXPECT(keepsake_forget(engine, &unit, SIZE_MAX, NULL) == KEEPSAKE_STATUS_INVALID);
   EXPECT(keepsake_forget(engine, &unit, 1, NULL) == KEEPSAKE_STATUS_OK);
   EXPECT(keepsake_undo(engine, &unit.id, 1) == KEEPSAKE_STATUS_REFUSED);
@@ -211,12 +250,12 @@ int main(int argc, char **argv) {
   EXPECT(keepsake_search(engine, &search, NULL, NULL) == KEEPSAKE_STATUS_INVALID);
   search.kind = 0;
   EXPECT(keepsake_search(engine, &search, NULL, NULL) == KEEPSAKE_STATUS_OK);
-  EXPECT(keepsake_as_of(engine, keepsake_text("last week"), false, NOTHING, &none) == KEEPSAKE_STATUS_INVALID);
+  EXPECT(keepsake_as_of(engine, keepsake_text("last week"), 0, NOTHING, &none) == KEEPSAKE_STATUS_INVALID);
   EXPECT(keepsake_import(engine, keepsake_text("/no/such/file")) == KEEPSAKE_STATUS_DOCUMENT);
-  EXPECT(keepsake_export(engine, keepsake_text("/no/such/folder/file"), NOTHING, false) == KEEPSAKE_STATUS_DOCUMENT);
+  EXPECT(keepsake_export(engine, keepsake_text("/no/such/folder/file"), NOTHING, 0) == KEEPSAKE_STATUS_DOCUMENT);
   EXPECT(keepsake_open(keepsake_text(argv[1]), NULL, &none) == KEEPSAKE_STATUS_OPEN_ELSEWHERE);
 
-  // Many threads at once, while one closes what they use.
+  // Many threads at once.
   pthread_t threads[8];
   Worker workers[8];
   for (int at = 0; at < 8; at++) {
@@ -224,11 +263,18 @@ int main(int argc, char **argv) {
     EXPECT(pthread_create(&threads[at], NULL, work, &workers[at]) == 0);
   }
   for (int at = 0; at < 8; at++) pthread_join(threads[at], NULL);
-  KeepsakeCounts counts = {0};
-  EXPECT(keepsake_counts(engine, NOTHING, &counts) == KEEPSAKE_STATUS_OK && counts.turns == 162);
+  EXPECT(keepsake_counts(engine, NOTHING, &counts) == KEEPSAKE_STATUS_OK && counts.turns == 163);
   shown = 0;
   EXPECT(keepsake_spaces(engine, print_to_nobody, &shown) == KEEPSAKE_STATUS_OK && shown == 1);
   EXPECT(keepsake_verify(engine) == KEEPSAKE_STATUS_OK);
+
+  // An engine that is closed while others use it: each call does what it says, or is told.
+  atomic_store(&closing, true);
+  for (int at = 0; at < 8; at++) EXPECT(pthread_create(&threads[at], NULL, work, &workers[at]) == 0);
+  while (atomic_load(&begun) < 4) sched_yield();
+  EXPECT(keepsake_close(engine) == KEEPSAKE_STATUS_OK);
+  for (int at = 0; at < 8; at++) pthread_join(threads[at], NULL);
+  EXPECT(keepsake_open(keepsake_text(argv[1]), &options, &engine) == KEEPSAKE_STATUS_OK);
 
   // Closed twice, and used after that.
   EXPECT(keepsake_close(engine) == KEEPSAKE_STATUS_OK);

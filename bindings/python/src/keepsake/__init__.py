@@ -13,9 +13,11 @@ what can be done about it.
 
 from __future__ import annotations
 
+import atexit
 import os
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -130,7 +132,7 @@ class Keepsake:
         """Everything the engine can do, one method for each of its calls."""
 
     def close(self) -> None:
-        """Closes the bank, once calls under way have ended. Closing twice does nothing."""
+        """Closes the bank as soon as the last call under way ends. Closing twice does nothing."""
         self.engine.shut_down()
 
     def __enter__(self) -> Keepsake:
@@ -198,6 +200,7 @@ class Keepsake:
 
         thread = threading.Thread(target=work, name="keepsake-answer", daemon=True)
         thread.start()
+        _streams[thread] = cancel
         try:
             while (piece := pieces.get()) is not None:
                 if isinstance(piece, BaseException):
@@ -237,11 +240,25 @@ class Keepsake:
 
     def forget_everything(self, *, space: str = "default") -> int:
         """Removes all that a space holds."""
-        return self.engine.forget(self.engine.select(Selection.ALL(), space))
+        return self.engine.forget_everything(space)
 
     def export(self, file: _Path, *, spaces: list[str] | None = None, format: ExportFormat | None = None) -> Moved:
         """Writes what spaces hold, all of them where none are named, into a new file."""
         return self.engine.export_to(os.fspath(file), spaces or [], format)
+
+
+# Streams that nobody has left yet. One that lives when the interpreter ends is stopped before: its thread would be killed
+# in the middle of the engine.
+_streams: weakref.WeakKeyDictionary[threading.Thread, Cancel] = weakref.WeakKeyDictionary()
+
+
+@atexit.register
+def _stop_streams() -> None:
+    streams = list(_streams.items())
+    for _, cancel in streams:
+        cancel.cancel()
+    for thread, _ in streams:
+        thread.join()
 
 
 class _Pieces(AnswerSink):

@@ -1184,6 +1184,11 @@ public protocol EngineProtocol: AnyObject, Sendable {
     func forget(units: [UnitId]) throws  -> UInt64
     
     /**
+     * Removes all that a space holds. How many memories and turns there were.
+     */
+    func forgetEverything(space: String) throws  -> UInt64
+    
+    /**
      * All versions of a memory, oldest first.
      */
     func history(id: UInt64) throws  -> [Memory]
@@ -1254,8 +1259,7 @@ public protocol EngineProtocol: AnyObject, Sendable {
     func setEffort(effort: Effort) 
     
     /**
-     * Closes the bank, once calls under way have ended; every later call fails. Freeing the object does the same, where
-     * the platform says when that happens.
+     * Closes the engine: every later call fails. Returns at once; the bank closes when the last call under way ends.
      */
     func shutDown() 
     
@@ -1492,6 +1496,19 @@ open func forget(units: [UnitId])throws  -> UInt64  {
 }
     
     /**
+     * Removes all that a space holds. How many memories and turns there were.
+     */
+open func forgetEverything(space: String = "default")throws  -> UInt64  {
+    return try  FfiConverterUInt64.lift(try rustCallWithError(FfiConverterTypeKeepsakeError_lift) {
+        uniffiCallStatus in
+    uniffi_keepsake_ffi_fn_method_engine_forget_everything(
+            self.uniffiCloneHandle(),
+        FfiConverterString.lower(space),uniffiCallStatus
+    )
+})
+}
+    
+    /**
      * All versions of a memory, oldest first.
      */
 open func history(id: UInt64)throws  -> [Memory]  {
@@ -1675,8 +1692,7 @@ open func setEffort(effort: Effort)  {try! rustCall() {
 }
     
     /**
-     * Closes the bank, once calls under way have ended; every later call fails. Freeing the object does the same, where
-     * the platform says when that happens.
+     * Closes the engine: every later call fails. Returns at once; the bank closes when the last call under way ends.
      */
 open func shutDown()  {try! rustCall() {
         uniffiCallStatus in
@@ -1799,7 +1815,7 @@ public func FfiConverterTypeEngine_lower(_ value: Engine) -> UInt64 {
 
 
 /**
- * An embedder of the host's.
+ * An embedder of the host's. Must not call the engine: it may hold a lock then.
  */
 public protocol HostEmbedder: AnyObject, Sendable {
     
@@ -1821,7 +1837,7 @@ public protocol HostEmbedder: AnyObject, Sendable {
     
 }
 /**
- * An embedder of the host's.
+ * An embedder of the host's. Must not call the engine: it may hold a lock then.
  */
 open class HostEmbedderImpl: HostEmbedder, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -2093,7 +2109,7 @@ public func FfiConverterTypeHostEmbedder_lower(_ value: HostEmbedder) -> UInt64 
 
 
 /**
- * A language model of the host's.
+ * A language model of the host's. Must not call the engine: it may hold a lock then.
  */
 public protocol HostLanguageModel: AnyObject, Sendable {
     
@@ -2114,7 +2130,7 @@ public protocol HostLanguageModel: AnyObject, Sendable {
     
 }
 /**
- * A language model of the host's.
+ * A language model of the host's. Must not call the engine: it may hold a lock then.
  */
 open class HostLanguageModelImpl: HostLanguageModel, @unchecked Sendable {
     fileprivate let handle: UInt64
@@ -2898,8 +2914,8 @@ public func FfiConverterTypeReply_lower(_ value: Reply) -> UInt64 {
 public protocol WorkObserver: AnyObject, Sendable {
     
     /**
-     * A turn was worked through, and what came of it is in the bank. Must not call the engine's `process` or
-     * `remember`, which wait for this call to end.
+     * A turn was worked through, and what came of it is in the bank. Must not call the engine's `process`,
+     * `remember` or `import_from`, which wait for this call to end.
      */
     func worked(receipt: Receipt) throws 
     
@@ -2961,8 +2977,8 @@ open class WorkObserverImpl: WorkObserver, @unchecked Sendable {
 
     
     /**
-     * A turn was worked through, and what came of it is in the bank. Must not call the engine's `process` or
-     * `remember`, which wait for this call to end.
+     * A turn was worked through, and what came of it is in the bank. Must not call the engine's `process`,
+     * `remember` or `import_from`, which wait for this call to end.
      */
 open func worked(receipt: Receipt)throws   {try rustCallWithError(FfiConverterTypeHostError_lift) {
         uniffiCallStatus in
@@ -4471,7 +4487,7 @@ public struct ModelFiles: Equatable, Hashable {
      */
     public var contextTokens: UInt32
     /**
-     * Threads that compute; none: measured when the model is first loaded.
+     * Threads that compute; none: measured when the model is first loaded, if there is a folder of states.
      */
     public var threads: UInt32?
     /**
@@ -4507,7 +4523,7 @@ public struct ModelFiles: Equatable, Hashable {
          * Tokens of prompt and reply together.
          */contextTokens: UInt32 = UInt32(4096), 
         /**
-         * Threads that compute; none: measured when the model is first loaded.
+         * Threads that compute; none: measured when the model is first loaded, if there is a folder of states.
          */threads: UInt32? = nil, 
         /**
          * A folder of the app's for what is evaluated and measured once; it may be deleted at any time.
@@ -8187,6 +8203,9 @@ private let initializationResult: InitializationResult = {
     if (uniffi_keepsake_ffi_checksum_method_engine_forget() != 49374) {
         return InitializationResult.apiChecksumMismatch
     }
+    if (uniffi_keepsake_ffi_checksum_method_engine_forget_everything() != 25806) {
+        return InitializationResult.apiChecksumMismatch
+    }
     if (uniffi_keepsake_ffi_checksum_method_engine_history() != 24638) {
         return InitializationResult.apiChecksumMismatch
     }
@@ -8229,7 +8248,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_keepsake_ffi_checksum_method_engine_set_effort() != 8557) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_keepsake_ffi_checksum_method_engine_shut_down() != 50962) {
+    if (uniffi_keepsake_ffi_checksum_method_engine_shut_down() != 40939) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_keepsake_ffi_checksum_method_engine_spaces() != 12912) {
@@ -8274,7 +8293,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_keepsake_ffi_checksum_method_reply_piece() != 22591) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_keepsake_ffi_checksum_method_workobserver_worked() != 56161) {
+    if (uniffi_keepsake_ffi_checksum_method_workobserver_worked() != 17253) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_keepsake_ffi_checksum_method_logsink_log() != 61696) {

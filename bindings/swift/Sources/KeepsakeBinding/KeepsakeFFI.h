@@ -420,6 +420,11 @@ RustBuffer uniffi_keepsake_ffi_fn_method_engine_export_to(uint64_t ptr, RustBuff
 uint64_t uniffi_keepsake_ffi_fn_method_engine_forget(uint64_t ptr, RustBuffer units, RustCallStatus *_Nonnull out_status
 );
 #endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_FN_METHOD_ENGINE_FORGET_EVERYTHING
+#define UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_FN_METHOD_ENGINE_FORGET_EVERYTHING
+uint64_t uniffi_keepsake_ffi_fn_method_engine_forget_everything(uint64_t ptr, RustBuffer space, RustCallStatus *_Nonnull out_status
+);
+#endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_FN_METHOD_ENGINE_HISTORY
 #define UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_FN_METHOD_ENGINE_HISTORY
 RustBuffer uniffi_keepsake_ffi_fn_method_engine_history(uint64_t ptr, uint64_t id, RustCallStatus *_Nonnull out_status
@@ -1088,6 +1093,12 @@ uint16_t uniffi_keepsake_ffi_checksum_method_engine_export_to(void
 #ifndef UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_CHECKSUM_METHOD_ENGINE_FORGET
 #define UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_CHECKSUM_METHOD_ENGINE_FORGET
 uint16_t uniffi_keepsake_ffi_checksum_method_engine_forget(void
+    
+);
+#endif
+#ifndef UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_CHECKSUM_METHOD_ENGINE_FORGET_EVERYTHING
+#define UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_CHECKSUM_METHOD_ENGINE_FORGET_EVERYTHING
+uint16_t uniffi_keepsake_ffi_checksum_method_engine_forget_everything(void
     
 );
 #endif

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use llama_cpp_2::model::LlamaModel;
 use llama_cpp_2::token::LlamaToken;
@@ -27,6 +27,8 @@ const SINGLE_STEPS: usize = 6;
 /// Steps of one token for each long one in the queue's work: a turn of the demo reads about 130 tokens in steps of 63
 /// and is written in about 30 steps.
 const SINGLE_FOR_LONG: f64 = 16.0;
+/// How long is measured at most, about: a large model is slow with any number of threads.
+const MOST_TIME: Duration = Duration::from_secs(3);
 const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
 
 /// How fast a number of threads is.
@@ -56,8 +58,8 @@ fn most_threads(processors: u32) -> u32 {
 /// What is kept in this file, if it is sound and not old.
 fn kept(file: &Path) -> Option<Calibration> {
     let written = file.metadata().and_then(|metadata| metadata.modified()).ok()?;
-    // A clock that was set back makes it look young: that is no harm.
-    if written.elapsed().is_ok_and(|age| age > KEPT_FOR) {
+    // One from the future is of a clock that was wrong.
+    if written.elapsed().ok()? > KEPT_FOR {
         return None;
     }
     let kept: Calibration = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
@@ -74,12 +76,15 @@ fn keep(file: &Path, calibration: &Calibration) -> std::io::Result<()> {
     fs::rename(&unfinished, file)
 }
 
-/// Measures from `most` threads down for as long as that does not make the work slower.
-fn choose<E>(most: u32, mut measure: impl FnMut(u32) -> Result<Calibration, E>) -> Result<Calibration, E> {
-    let mut best = measure(most)?;
+/// Measures from `most` threads down, for as long as that does not make the work slower and `measure` has the time.
+fn choose<E>(
+    most: u32,
+    mut measure: impl FnMut(u32) -> Result<Option<Calibration>, E>,
+) -> Result<Option<Calibration>, E> {
+    let Some(mut best) = measure(most)? else { return Ok(None) };
     let mut chosen = best;
     for threads in (1..most).rev() {
-        let fewer = measure(threads)?;
+        let Some(fewer) = measure(threads)? else { break };
         if fewer.cost() > best.cost() * SLOWER {
             break;
         }
@@ -88,7 +93,7 @@ fn choose<E>(most: u32, mut measure: impl FnMut(u32) -> Result<Calibration, E>) 
             best = fewer;
         }
     }
-    Ok(chosen)
+    Ok(Some(chosen))
 }
 
 impl Calibration {
@@ -99,10 +104,15 @@ impl Calibration {
             return Some(kept);
         }
         let shape = Shape::for_tokens(Role::Manager, 1, 1, plan.context_tokens);
-        let found = choose(by_rule(), |threads| {
-            Self::measure(&mut Context::new(plan, model, shape, threads)?, threads)
+        let (most, started) = (by_rule(), Instant::now());
+        let found = choose(most, |threads| {
+            if threads < most && started.elapsed() > MOST_TIME {
+                return Ok(None);
+            }
+            Self::measure(&mut Context::new(plan, model, shape, threads)?, threads).map(Some)
         });
-        let found = found.inspect_err(|Failure(what)| log::warn!("threads are not measured: {what}")).ok()?;
+        let found =
+            found.inspect_err(|Failure(what)| log::warn!("threads are not measured: {what}")).ok()??;
         if let Err(error) = keep(&file, &found) {
             log::warn!("what was measured of this device is not kept: {error}");
         }
@@ -130,7 +140,8 @@ impl Calibration {
         for _ in 0..SINGLE_STEPS {
             single_ms = single_ms.min(step(1)?);
         }
-        Ok(Self { threads, single_ms, long_ms: step(LANE_STEP as usize)? })
+        let long_ms = step(LANE_STEP as usize)?.min(step(LANE_STEP as usize)?);
+        Ok(Self { threads, single_ms, long_ms })
     }
 
     fn cost(&self) -> f64 {
@@ -148,9 +159,9 @@ mod tests {
         let found = choose(times.len() as u32, |threads| {
             measured += 1;
             let time = times[threads as usize - 1];
-            Ok::<_, ()>(Calibration { threads, single_ms: time, long_ms: time })
+            Ok::<_, ()>(Some(Calibration { threads, single_ms: time, long_ms: time }))
         });
-        (found.unwrap().threads, measured)
+        (found.unwrap().unwrap().threads, measured)
     }
 
     #[test]

@@ -66,6 +66,13 @@ impl Shape {
         }
     }
 
+    /// Whether a token's values are the same whatever it is evaluated with: see [`LANE_STEP`], and the types of keys and
+    /// values in [`Context::new`].
+    pub(super) fn is_exact(self, plan: &Plan) -> bool {
+        let kept = plan.settings.cache == CacheType::F16 && plan.head_width.is_multiple_of(32);
+        kept && matches!(self, Self::Lanes { .. })
+    }
+
     /// Names how keys and values are kept: what one shape wrote, another one cannot read.
     pub(super) fn kind(self) -> &'static str {
         match self {

@@ -82,10 +82,10 @@ impl Lane {
         &self.tokens[self.evaluated..]
     }
 
-    /// What may follow its pending token, to be evaluated in the same step: at most `room` tokens. Only for the queue's
-    /// work, whose values do not depend on how many tokens a step has.
+    /// What may follow its pending token, to be evaluated in the same step: at most `room` tokens. Only where values do
+    /// not depend on how many tokens a step has, or a guess could change what is chosen.
     pub(super) fn guess(&self, room: usize) -> Vec<LlamaToken> {
-        if !self.shortcuts || self.role == Role::Answer {
+        if !self.shortcuts {
             return Vec::new();
         }
         let room = room.min(self.most_tokens().saturating_sub(self.tokens.len() + 1));

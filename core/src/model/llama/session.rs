@@ -238,6 +238,7 @@ impl<'model> Session<'model> {
         stopped: &mut dyn FnMut() -> bool,
         emit: &mut dyn FnMut(usize, String),
     ) -> Result<(), Failure> {
+        let exact = self.context.as_ref().is_some_and(|context| context.shape.is_exact(self.plan));
         // Streams come in order.
         let mut order: Vec<usize> = (0..lanes.len()).collect();
         order.sort_by_key(|&at| lanes[at].stream);
@@ -252,7 +253,7 @@ impl<'model> Session<'model> {
             let count = fewest.min(most.max(1));
             // Where several are written, their own tokens fill a step better than guesses.
             let guess = match order[..] {
-                [at] => lanes[at].guess(most.saturating_sub(count)),
+                [at] if exact => lanes[at].guess(most.saturating_sub(count)),
                 _ => Vec::new(),
             };
             let texts: Vec<_> =

@@ -564,6 +564,8 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_keepsake_ffi_checksum_method_engine_forget() != 49374:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    if lib.uniffi_keepsake_ffi_checksum_method_engine_forget_everything() != 25806:
+        raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_keepsake_ffi_checksum_method_engine_history() != 24638:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_keepsake_ffi_checksum_method_engine_import_from() != 3778:
@@ -592,7 +594,7 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_keepsake_ffi_checksum_method_engine_set_effort() != 8557:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
-    if lib.uniffi_keepsake_ffi_checksum_method_engine_shut_down() != 50962:
+    if lib.uniffi_keepsake_ffi_checksum_method_engine_shut_down() != 40939:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_keepsake_ffi_checksum_method_engine_spaces() != 12912:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
@@ -628,7 +630,7 @@ def _uniffi_check_api_checksums(lib):
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     if lib.uniffi_keepsake_ffi_checksum_method_reply_piece() != 22591:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
-    if lib.uniffi_keepsake_ffi_checksum_method_workobserver_worked() != 56161:
+    if lib.uniffi_keepsake_ffi_checksum_method_workobserver_worked() != 17253:
         raise InternalError("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
 
 # A ctypes library to expose the extern-C FFI definitions.
@@ -719,6 +721,9 @@ _UniffiLib.uniffi_keepsake_ffi_checksum_method_engine_export_to.restype = ctypes
 _UniffiLib.uniffi_keepsake_ffi_checksum_method_engine_forget.argtypes = (
 )
 _UniffiLib.uniffi_keepsake_ffi_checksum_method_engine_forget.restype = ctypes.c_uint16
+_UniffiLib.uniffi_keepsake_ffi_checksum_method_engine_forget_everything.argtypes = (
+)
+_UniffiLib.uniffi_keepsake_ffi_checksum_method_engine_forget_everything.restype = ctypes.c_uint16
 _UniffiLib.uniffi_keepsake_ffi_checksum_method_engine_history.argtypes = (
 )
 _UniffiLib.uniffi_keepsake_ffi_checksum_method_engine_history.restype = ctypes.c_uint16
@@ -938,6 +943,12 @@ _UniffiLib.uniffi_keepsake_ffi_fn_method_engine_forget.argtypes = (
     ctypes.POINTER(_UniffiRustCallStatus),
 )
 _UniffiLib.uniffi_keepsake_ffi_fn_method_engine_forget.restype = ctypes.c_uint64
+_UniffiLib.uniffi_keepsake_ffi_fn_method_engine_forget_everything.argtypes = (
+    ctypes.c_uint64,
+    _UniffiRustBuffer,
+    ctypes.POINTER(_UniffiRustCallStatus),
+)
+_UniffiLib.uniffi_keepsake_ffi_fn_method_engine_forget_everything.restype = ctypes.c_uint64
 _UniffiLib.uniffi_keepsake_ffi_fn_method_engine_history.argtypes = (
     ctypes.c_uint64,
     ctypes.c_uint64,
@@ -5888,8 +5899,8 @@ class WorkObserver():
     
     def worked(self, receipt: Receipt) -> None:
         """
-        A turn was worked through, and what came of it is in the bank. Must not call the engine's `process` or
-        `remember`, which wait for this call to end.
+        A turn was worked through, and what came of it is in the bank. Must not call the engine's `process`,
+        `remember` or `import_from`, which wait for this call to end.
 """
         raise NotImplementedError
 
@@ -5922,8 +5933,8 @@ class WorkObserverImpl(WorkObserver):
         return inst
     def worked(self, receipt: Receipt) -> None:
         """
-        A turn was worked through, and what came of it is in the bank. Must not call the engine's `process` or
-        `remember`, which wait for this call to end.
+        A turn was worked through, and what came of it is in the bank. Must not call the engine's `process`,
+        `remember` or `import_from`, which wait for this call to end.
 """
         
         _UniffiFfiConverterTypeReceipt.check_lower(receipt)
@@ -6154,6 +6165,11 @@ class EngineProtocol(typing.Protocol):
         of them is left in the bank. How many there were.
 """
         raise NotImplementedError
+    def forget_everything(self, space: str = "default") -> int:
+        """
+        Removes all that a space holds. How many memories and turns there were.
+"""
+        raise NotImplementedError
     def history(self, id: int) -> typing.List[Memory]:
         """
         All versions of a memory, oldest first.
@@ -6226,8 +6242,7 @@ class EngineProtocol(typing.Protocol):
         raise NotImplementedError
     def shut_down(self, ) -> None:
         """
-        Closes the bank, once calls under way have ended; every later call fails. Freeing the object does the same, where
-        the platform says when that happens.
+        Closes the engine: every later call fails. Returns at once; the bank closes when the last call under way ends.
 """
         raise NotImplementedError
     def spaces(self, ) -> typing.List[str]:
@@ -6514,6 +6529,24 @@ class Engine(EngineProtocol):
             *_uniffi_lowered_args,
         )
         return _uniffi_lift_return(_uniffi_ffi_result)
+    def forget_everything(self, space: str = "default") -> int:
+        """
+        Removes all that a space holds. How many memories and turns there were.
+"""
+        
+        _UniffiFfiConverterString.check_lower(space)
+        _uniffi_lowered_args = (
+            self._uniffi_clone_handle(),
+            _UniffiFfiConverterString.lower(space),
+        )
+        _uniffi_lift_return = _UniffiFfiConverterUInt64.lift
+        _uniffi_error_converter = _UniffiFfiConverterTypeKeepsakeError
+        _uniffi_ffi_result = _uniffi_rust_call_with_error(
+            _uniffi_error_converter,
+            _UniffiLib.uniffi_keepsake_ffi_fn_method_engine_forget_everything,
+            *_uniffi_lowered_args,
+        )
+        return _uniffi_lift_return(_uniffi_ffi_result)
     def history(self, id: int) -> typing.List[Memory]:
         """
         All versions of a memory, oldest first.
@@ -6785,8 +6818,7 @@ class Engine(EngineProtocol):
         return _uniffi_lift_return(_uniffi_ffi_result)
     def shut_down(self, ) -> None:
         """
-        Closes the bank, once calls under way have ended; every later call fails. Freeing the object does the same, where
-        the platform says when that happens.
+        Closes the engine: every later call fails. Returns at once; the bank closes when the last call under way ends.
 """
         _uniffi_lowered_args = (
             self._uniffi_clone_handle(),
@@ -6962,7 +6994,7 @@ class _UniffiFfiConverterSequenceSequenceFloat32(_UniffiConverterRustBuffer):
 
 class HostEmbedder():
     """
-    An embedder of the host's.
+    An embedder of the host's. Must not call the engine: it may hold a lock then.
 """
     
     def identity(self, ) -> str:
@@ -6984,7 +7016,7 @@ class HostEmbedder():
 
 class HostEmbedderImpl(HostEmbedder):
     """
-    An embedder of the host's.
+    An embedder of the host's. Must not call the engine: it may hold a lock then.
 """
     
     _handle: ctypes.c_uint64
@@ -7298,7 +7330,7 @@ class _UniffiFfiConverterTypeReply:
 
 class HostLanguageModel():
     """
-    A language model of the host's.
+    A language model of the host's. Must not call the engine: it may hold a lock then.
 """
     
     def context_tokens(self, ) -> int:
@@ -7319,7 +7351,7 @@ class HostLanguageModel():
 
 class HostLanguageModelImpl(HostLanguageModel):
     """
-    A language model of the host's.
+    A language model of the host's. Must not call the engine: it may hold a lock then.
 """
     
     _handle: ctypes.c_uint64

@@ -837,6 +837,8 @@ internal object IntegrityCheckingUniffiLib {
     ): Int
     external fun uniffi_keepsake_ffi_checksum_method_engine_forget(
     ): Int
+    external fun uniffi_keepsake_ffi_checksum_method_engine_forget_everything(
+    ): Int
     external fun uniffi_keepsake_ffi_checksum_method_engine_history(
     ): Int
     external fun uniffi_keepsake_ffi_checksum_method_engine_import_from(
@@ -965,6 +967,8 @@ internal object UniffiLib {
     external fun uniffi_keepsake_ffi_fn_method_engine_export_to(`ptr`: Long,`file`: RustBuffer.ByValue,`spaces`: RustBuffer.ByValue,`format`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_keepsake_ffi_fn_method_engine_forget(`ptr`: Long,`units`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    ): Long
+    external fun uniffi_keepsake_ffi_fn_method_engine_forget_everything(`ptr`: Long,`space`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): Long
     external fun uniffi_keepsake_ffi_fn_method_engine_history(`ptr`: Long,`id`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
@@ -1257,6 +1261,9 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_keepsake_ffi_checksum_method_engine_forget() and 0xFFFF) != 49374) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
+    if ((lib.uniffi_keepsake_ffi_checksum_method_engine_forget_everything() and 0xFFFF) != 25806) {
+        throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
+    }
     if ((lib.uniffi_keepsake_ffi_checksum_method_engine_history() and 0xFFFF) != 24638) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
@@ -1299,7 +1306,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_keepsake_ffi_checksum_method_engine_set_effort() and 0xFFFF) != 8557) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_keepsake_ffi_checksum_method_engine_shut_down() and 0xFFFF) != 50962) {
+    if ((lib.uniffi_keepsake_ffi_checksum_method_engine_shut_down() and 0xFFFF) != 40939) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_keepsake_ffi_checksum_method_engine_spaces() and 0xFFFF) != 12912) {
@@ -1344,7 +1351,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_keepsake_ffi_checksum_method_reply_piece() and 0xFFFF) != 22591) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_keepsake_ffi_checksum_method_workobserver_worked() and 0xFFFF) != 56161) {
+    if ((lib.uniffi_keepsake_ffi_checksum_method_workobserver_worked() and 0xFFFF) != 17253) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_keepsake_ffi_checksum_method_logsink_log() and 0xFFFF) != 61696) {
@@ -2810,6 +2817,11 @@ public interface EngineInterface {
     fun `forget`(`units`: List<UnitId>): kotlin.ULong
     
     /**
+     * Removes all that a space holds. How many memories and turns there were.
+     */
+    fun `forgetEverything`(`space`: kotlin.String = "default"): kotlin.ULong
+    
+    /**
      * All versions of a memory, oldest first.
      */
     fun `history`(`id`: kotlin.ULong): List<Memory>
@@ -2880,8 +2892,7 @@ public interface EngineInterface {
     fun `setEffort`(`effort`: Effort)
     
     /**
-     * Closes the bank, once calls under way have ended; every later call fails. Freeing the object does the same, where
-     * the platform says when that happens.
+     * Closes the engine: every later call fails. Returns at once; the bank closes when the last call under way ends.
      */
     fun `shutDown`()
     
@@ -3206,6 +3217,24 @@ open class Engine: Disposable, AutoCloseable, EngineInterface
 
     
     /**
+     * Removes all that a space holds. How many memories and turns there were.
+     */
+    @Throws(KeepsakeException::class)override fun `forgetEverything`(`space`: kotlin.String): kotlin.ULong {
+            return FfiConverterULong.lift(
+    callWithHandle {
+    uniffiRustCallWithError(KeepsakeException) { _status ->
+    UniffiLib.uniffi_keepsake_ffi_fn_method_engine_forget_everything(
+        it,
+        
+        FfiConverterString.lower(`space`),_status)
+}
+    }
+    )
+    }
+    
+
+    
+    /**
      * All versions of a memory, oldest first.
      */
     @Throws(KeepsakeException::class)override fun `history`(`id`: kotlin.ULong): List<Memory> {
@@ -3456,8 +3485,7 @@ open class Engine: Disposable, AutoCloseable, EngineInterface
 
     
     /**
-     * Closes the bank, once calls under way have ended; every later call fails. Freeing the object does the same, where
-     * the platform says when that happens.
+     * Closes the engine: every later call fails. Returns at once; the bank closes when the last call under way ends.
      */override fun `shutDown`()
         = 
     callWithHandle {
@@ -3707,7 +3735,7 @@ public object FfiConverterTypeEngine: FfiConverter<Engine, Long> {
 
 
 /**
- * An embedder of the host's.
+ * An embedder of the host's. Must not call the engine: it may hold a lock then.
  */
 public interface HostEmbedder {
     
@@ -3731,7 +3759,7 @@ public interface HostEmbedder {
 }
 
 /**
- * An embedder of the host's.
+ * An embedder of the host's. Must not call the engine: it may hold a lock then.
  */
 open class HostEmbedderImpl: Disposable, AutoCloseable, HostEmbedder
 {
@@ -4117,7 +4145,7 @@ public object FfiConverterTypeHostEmbedder: FfiConverter<HostEmbedder, Long> {
 
 
 /**
- * A language model of the host's.
+ * A language model of the host's. Must not call the engine: it may hold a lock then.
  */
 public interface HostLanguageModel {
     
@@ -4140,7 +4168,7 @@ public interface HostLanguageModel {
 }
 
 /**
- * A language model of the host's.
+ * A language model of the host's. Must not call the engine: it may hold a lock then.
  */
 open class HostLanguageModelImpl: Disposable, AutoCloseable, HostLanguageModel
 {
@@ -5434,8 +5462,8 @@ public object FfiConverterTypeReply: FfiConverter<Reply, Long> {
 public interface WorkObserver {
     
     /**
-     * A turn was worked through, and what came of it is in the bank. Must not call the engine's `process` or
-     * `remember`, which wait for this call to end.
+     * A turn was worked through, and what came of it is in the bank. Must not call the engine's `process`,
+     * `remember` or `import_from`, which wait for this call to end.
      */
     fun `worked`(`receipt`: Receipt)
     
@@ -5548,8 +5576,8 @@ open class WorkObserverImpl: Disposable, AutoCloseable, WorkObserver
 
     
     /**
-     * A turn was worked through, and what came of it is in the bank. Must not call the engine's `process` or
-     * `remember`, which wait for this call to end.
+     * A turn was worked through, and what came of it is in the bank. Must not call the engine's `process`,
+     * `remember` or `import_from`, which wait for this call to end.
      */
     @Throws(HostException::class)override fun `worked`(`receipt`: Receipt)
         = 
@@ -6672,7 +6700,7 @@ data class ModelFiles (
     var `contextTokens`: kotlin.UInt = 4096u 
     , 
     /**
-     * Threads that compute; none: measured when the model is first loaded.
+     * Threads that compute; none: measured when the model is first loaded, if there is a folder of states.
      */
     var `threads`: kotlin.UInt? = null 
     , 

@@ -50,7 +50,7 @@ class Run(scenario: JsonNode, private val folder: Path) : AutoCloseable {
         }
         "open_again" -> Engine.open(bank.toString(), EngineOptions())
         "close" -> keepsake!!.close()
-        "change_key" -> changeKey(bank.toString(), key(step["old"]), key(step["new"]))
+        "change_key" -> changeKey((step["folder"]?.let { folder.resolve(it.asText()) } ?: bank).toString(), key(step["old"]), key(step["new"]))
         "load_model" -> LanguageModel.load(ModelFiles(model = folder.resolve(step["file"].asText()).toString()))
         "append" -> runBlocking { keepsake!!.append(turn(step)) }.let { assertEquals(step["is_new"].asBoolean(), it.isNew) }
         "remember" -> remember(step)

@@ -7,9 +7,10 @@ import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.CoroutineDispatcher
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
-import kotlinx.coroutines.channels.trySendBlocking
+import kotlinx.coroutines.channels.Channel
 import kotlinx.coroutines.coroutineScope
 import kotlinx.coroutines.flow.Flow
+import kotlinx.coroutines.flow.buffer
 import kotlinx.coroutines.flow.channelFlow
 import kotlinx.coroutines.withContext
 
@@ -23,13 +24,23 @@ class Keepsake private constructor(
     private val dispatcher: CoroutineDispatcher,
 ) : AutoCloseable {
     companion object {
-        /** Opens the bank in a folder and verifies it, or makes one there. */
+        /** Opens the bank in a folder and verifies it, or makes one there. Calls run on [dispatcher], and block there. */
         @Throws(KeepsakeException::class)
         suspend fun open(
             folder: String,
             options: EngineOptions = EngineOptions(),
             dispatcher: CoroutineDispatcher = Dispatchers.IO,
-        ): Keepsake = withContext(dispatcher) { Keepsake(Engine.open(folder, options), dispatcher) }
+        ): Keepsake {
+            var opened: Engine? = null
+            try {
+                withContext(dispatcher) { opened = Engine.open(folder, options) }
+            } catch (cancelled: CancellationException) {
+                // Nobody gets it any more, and another one could not open the bank.
+                opened?.shutDown()
+                throw cancelled
+            }
+            return Keepsake(checkNotNull(opened), dispatcher)
+        }
     }
 
     /** Stores a turn, durably, and puts it into the queue: milliseconds. */
@@ -66,10 +77,11 @@ class Keepsake private constructor(
     /** The pieces of an answer while it is written. Ending the collection stops it. */
     fun stream(question: String, space: String = "default"): Flow<String> = channelFlow {
         val sink = object : AnswerSink {
-            override fun text(piece: String): Boolean = trySendBlocking(piece).isSuccess
+            override fun text(piece: String): Boolean = trySend(piece).isSuccess
         }
         stoppable { cancel -> engine.ask(question, space, cancel, sink) }
-    }
+        // An answer is short, and must not wait for whoever reads it.
+    }.buffer(Channel.UNLIMITED)
 
     /** The memories and turns that fit a search best. */
     suspend fun search(search: Search, space: String = "default"): Findings =
@@ -89,7 +101,7 @@ class Keepsake private constructor(
 
     /** Removes all that a space holds. */
     suspend fun forgetEverything(space: String = "default"): ULong =
-        withContext(dispatcher) { engine.forget(engine.select(Selection.All, space)) }
+        withContext(dispatcher) { engine.forgetEverything(space) }
 
     /** Writes what spaces hold, all of them where none are named, into a new file. */
     suspend fun export(
@@ -101,7 +113,7 @@ class Keepsake private constructor(
     /** How hard the queue may be worked from now on: fully, gently, or not at all. */
     fun setEffort(effort: Effort) = engine.setEffort(effort)
 
-    /** Closes the bank once calls under way have ended. Closing twice does nothing. */
+    /** Closes the bank as soon as the last call under way ends. Closing twice does nothing. */
     override fun close() = engine.shutDown()
 
     /** Runs a call that blocks; cancelling the coroutine throws the call's switch and waits for it to end. */
