@@ -111,7 +111,7 @@ public final class Keepsake: Sendable {
         engine.setEffort(effort: effort)
     }
 
-    /// Closes the bank once calls under way have ended. Closing twice does nothing.
+    /// Closes the bank as soon as the last call under way ends. Closing twice does nothing.
     public func close() async {
         await withCheckedContinuation { [engine] done in
             onThread {

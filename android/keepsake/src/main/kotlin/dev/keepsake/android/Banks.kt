@@ -48,13 +48,16 @@ class SharedBank internal constructor(
     /** The open bank. Fails with a [BankKeyException] or a `KeepsakeException`, and may be asked again after either. */
     suspend fun get(): Keepsake = mutex.withLock { open ?: opened() }
 
-    /** Opens the bank again, with models that were not there before. Calls under way end first. */
+    /**
+     * Opens the bank again, with models that were not there before. A call under way keeps the old one until it ends, and
+     * this fails with `KeepsakeException.OpenElsewhere`; the next [get] opens it.
+     */
     suspend fun reopen(): Keepsake = mutex.withLock {
         closed()
         opened()
     }
 
-    /** Closes the bank, once calls under way have ended. */
+    /** Closes the bank as soon as the last call under way ends. */
     suspend fun close() = mutex.withLock { closed() }
 
     /** Deletes the bank and its key: what flash memory may keep of it can be read by nobody. */
