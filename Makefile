@@ -70,7 +70,7 @@ demo: setup ## Remember a shipped conversation and answer from it
 
 test: setup ## Run every test
 	cargo test --release --locked --workspace --no-fail-fast
-	@$(MAKE) --no-print-directory test-bindings
+	@$(MAKE) --no-print-directory check-bindings test-c test-python test-kotlin
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=5
 
 lint: tools ## Format, clippy and dependency rules
@@ -180,7 +180,7 @@ check-android: build jdk ## Compile the Android library against Android's API an
 test-swift: setup ## Run the scenarios through the Swift façade (brings a toolchain of 3 GB where there is none)
 	@bindings/swift/test.sh $(CARGO_TARGET_DIR)/release
 
-test-bindings: check-bindings test-c test-python test-kotlin check-android ## Run the tests of all doors but Swift's
+test-bindings: check-bindings test-c test-python test-kotlin check-android test-swift ## Run the tests of all doors
 
 check-cpu: build ## Show that the program starts on processors with less (needs qemu-user)
 	@tests/check-cpu.sh $(KEEPSAKE)

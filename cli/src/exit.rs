@@ -105,17 +105,15 @@ macro_rules! coded {
     )*};
 }
 
-coded!(
-    InvalidInput,
-    BankError,
-    ModelError,
-    EmbedError,
-    ForgetError,
-    AppendError,
-    ProcessError,
-    SearchError,
-    AskError
-);
+coded!(InvalidInput, BankError, ModelError, EmbedError, ForgetError, AppendError, ProcessError, SearchError);
+
+/// A question that is too long for the model is no mistake in the arguments.
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        let exit = if matches!(error, AskError::TooLong { .. }) { Exit::Other } else { code(error.remedy()) };
+        Self::new(exit, error)
+    }
+}
 
 impl From<OpenError> for Failure {
     fn from(OpenError(error): OpenError) -> Self {

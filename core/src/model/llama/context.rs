@@ -258,7 +258,9 @@ impl<'model> Context<'model> {
         let started = Instant::now();
         self.llama.decode(&mut self.batch)?;
         let milliseconds = started.elapsed().as_secs_f64() * 1000.0;
-        if !std::mem::take(&mut self.copying) {
+        // A step with a guess is neither one of a single token nor one of a prompt.
+        let guesses = parts.iter().any(|part| part.logits > 1);
+        if !std::mem::take(&mut self.copying) && !guesses {
             pace.measured(self.batch.n_tokens() as usize, milliseconds);
         }
         for part in parts {
