@@ -162,13 +162,14 @@ test-c: setup c-tools ## Run example, scenarios and torture program of the C int
 	@rm -rf $(C_TESTS) && mkdir -p $(C_TESTS)/scenarios
 	@$(MAKE) --no-print-directory install PREFIX=$(C_INSTALLED) DESTDIR= >/dev/null
 	@export PKG_CONFIG_PATH=$(C_INSTALLED)/lib/pkgconfig; \
-	for program in examples/remember tests/torture tests/scenarios; do \
+	for program in examples/quickstart examples/remember tests/torture tests/scenarios; do \
 	  cc -std=c11 -g -O1 -Wall -Wextra -Wpedantic -Werror ffi/c/$$program.c -o $(C_TESTS)/$$(basename $$program).program \
 	    $$(pkg-config --cflags --libs keepsake) -Wl,-rpath,$(C_INSTALLED)/lib -lcjson -lpthread; \
 	done; \
 	echo '#include <keepsake.h>' | c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -fsyntax-only $$(pkg-config --cflags keepsake) -x c++ -
 	@cc -std=c11 ffi/c/tests/torture.c -I$(C_INSTALLED)/include -o $(C_TESTS)/static.program $(C_INSTALLED)/lib/libkeepsake.a \
 	  $$(PKG_CONFIG_PATH=$(C_INSTALLED)/lib/pkgconfig pkg-config --static --libs keepsake | sed 's/-lkeepsake//') && $(C_TESTS)/static.program $(C_TESTS)/static
+	cd $(C_TESTS) && ln -sf "$(MODEL)" . && ./quickstart.program
 	$(C_TESTS)/remember.program $(C_TESTS)/example "$(MODEL)"
 	$(C_TESTS)/scenarios.program bindings/scenarios.json $(C_TESTS)/scenarios "$(MODEL)"
 	valgrind --quiet --error-exitcode=9 --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \

@@ -29,10 +29,15 @@ class KeepsakeTest {
 
     private fun said(text: String) = NewTurn(speaker = "Tom", text = text, time = "2024-03-02")
 
-    /** The quick start of the README, with the default model in the place of its file. */
+    /** The quick start of the README, with the default model and a folder of the test's in the place of its own. */
     @Test
     fun quickStart(): Unit = runBlocking {
-        val model = LanguageModel.load(ModelFiles(model = defaultModel()))
+        val readme = Path.of(System.getProperty("keepsake.bindings"), "kotlin", "README.md").toFile().readText()
+        val shown = readme.substringAfter("```kotlin\n").substringBefore("```").lines().map { it.trim() }
+        val source = Path.of(System.getProperty("keepsake.bindings"), "kotlin/src/test/kotlin/dev/keepsake/KeepsakeTest.kt")
+        val run = source.toFile().readLines().map { it.trim() }
+        assertTrue(shown.size <= 20 && run.containsAll(shown.filter { "LanguageModel" !in it && "open" !in it }))
+        val model = LanguageModel.load(ModelFiles(defaultModel()))
         Keepsake.open(folder.resolve("bank").toString(), EngineOptions(model = model)).use { memory ->
             memory.remember(NewTurn("Maria", "I adopted a dog named Buddy.", "2024-03-02T10:15"))
             memory.stream("What did Maria adopt?").collect { piece -> print(piece) }
