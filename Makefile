@@ -1,7 +1,7 @@
 # The only door to every task. `make help` lists them; CI runs `make lint test` and nothing else.
 #
 # Every target that needs tools or models runs `setup` first, which installs what is missing, says so, and does
-# nothing where all is there. All builds use one profile and the whole workspace, so that llama.cpp is built once.
+# nothing where all is there. All builds use one profile and the default members of the workspace, so that llama.cpp is built once.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -14,6 +14,13 @@ export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 CARGO_TARGET_DIR ?= $(CURDIR)/target
 export CARGO_TARGET_DIR
 KEEPSAKE := $(CARGO_TARGET_DIR)/release/keepsake
+# The trainer needs libtorch, which `make libtorch` fetches into a folder of its own, unless LIBTORCH names one. Where there
+# is none everything else is built and tested. All members are always built together, so that llama.cpp is built once.
+LIBTORCH_HOME ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keepsake/libtorch-2.11.0
+export LIBTORCH ?= $(LIBTORCH_HOME)/torch
+TRAINS := $(wildcard $(LIBTORCH)/lib/libtorch_cpu.*)
+MEMBERS := $(if $(TRAINS),--workspace)
+TRAINER := $(CARGO_TARGET_DIR)/release/keepsake-trainer
 # Fuzzing: everything is built once more, with the counters that libFuzzer is guided by.
 FUZZ := $(CARGO_TARGET_DIR)/fuzz
 FUZZ_TARGETS := records bank export gguf chat messages turns locomo mem0
@@ -30,7 +37,7 @@ GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
 .PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin install c-tools test-c test-swift check-android test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
-  bench-inference bench-growth bench-caches bench-doors torture fuzz fuzz-build fuzz-keep clean
+  bench-inference bench-growth bench-caches bench-doors libtorch trainer train-demo pytorch bench-trainer torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,7 +67,7 @@ tools: ## Install the build tools that are missing (Debian, Ubuntu)
 
 build: tools ## Build the engine and the command line
 	@echo "Building (the first time llama.cpp takes 10 to 20 minutes) ..."
-	cargo build --release --locked --workspace
+	cargo build --release --locked $(MEMBERS)
 
 models: build ## Fetch the default models into the cache (KEEPSAKE_HOME)
 	@$(KEEPSAKE) models pull
@@ -69,13 +76,13 @@ demo: setup ## Remember a shipped conversation and answer from it
 	@$(KEEPSAKE) demo
 
 test: setup ## Run every test
-	cargo test --release --locked --workspace --no-fail-fast
+	cargo test --release --locked $(MEMBERS) --no-fail-fast
 	@$(MAKE) --no-print-directory check-bindings test-c test-python test-kotlin
 	@$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=5
 
 lint: tools ## Format, clippy and dependency rules
 	cargo fmt --all --check
-	cargo clippy --release --locked --workspace --all-targets -- -D warnings
+	cargo clippy --release --locked $(MEMBERS) --all-targets -- -D warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo fmt --manifest-path rivals/Cargo.toml --check
 	cargo clippy --release --locked --manifest-path fuzz/Cargo.toml --target-dir $(FUZZ) -- -D warnings
@@ -183,34 +190,57 @@ test-swift: setup ## Run the scenarios through the Swift façade (brings a toolc
 
 test-bindings: check-bindings test-c test-python test-kotlin check-android test-swift ## Run the tests of all doors
 
+libtorch: tools ## Fetch libtorch 2.11.0, which the trainer needs, where it is missing (550 MB)
+	@[ -n "$(TRAINS)" ] || { \
+	  echo "Fetching libtorch 2.11.0 into $(LIBTORCH_HOME) ..."; \
+	  rm -rf "$(LIBTORCH_HOME).part" && mkdir -p "$(LIBTORCH_HOME).part"; \
+	  [ "$$(uname)" = Darwin ] && cuda="" || cuda="nvidia-cuda-cupti==13.0.85 nvidia-cuda-runtime==13.0.96"; \
+	  python3 -m pip install --quiet --no-deps --root-user-action=ignore --target "$(LIBTORCH_HOME).part" torch==2.11.0 $$cuda; \
+	  rm -rf "$(LIBTORCH_HOME)" && mv "$(LIBTORCH_HOME).part" "$(LIBTORCH_HOME)"; }
+
+trainer: libtorch ## Build the trainer
+	cargo build --release --locked --workspace
+
+train-demo: trainer setup ## Train a small adapter on the default model, load it, and say what it is worth (about ten minutes)
+	@trainer/demo/run.sh $(TRAINER) "$(MODEL)" $(CARGO_TARGET_DIR)/train-demo
+
+PYTORCH_ENV := $(CARGO_TARGET_DIR)/pytorch-env
+
+pytorch: tools
+	@[ -x $(PYTORCH_ENV)/bin/python ] || { echo "Fetching PyTorch, transformers and PEFT (4 GB) ..."; python3 -m venv $(PYTORCH_ENV) && \
+	  $(PYTORCH_ENV)/bin/pip install --quiet torch==2.11.0 transformers==5.24.0 peft==0.21.2 gguf accelerate numpy || { rm -rf $(PYTORCH_ENV); exit 1; }; }
+
+bench-trainer: libtorch setup pytorch ## Measure the trainer beside PyTorch and PEFT (15 minutes); JSON in target/bench/trainer.json
+	OMP_WAIT_POLICY=passive KEEPSAKE_PYTORCH=$(PYTORCH_ENV)/bin/python KEEPSAKE_BENCH_MODEL="$(MODEL)" cargo bench --locked --workspace --bench trainer
+
 check-cpu: build ## Show that the program starts on processors with less (needs qemu-user)
 	@tests/check-cpu.sh $(KEEPSAKE)
 
 bench-engine: setup ## Measure append, generation, opening and memory; JSON in target/bench/engine.json
 	@mkdir -p target/bench
-	cargo bench --locked --workspace --bench engine
+	cargo bench --locked $(MEMBERS) --bench engine
 
 bench-inference: setup ## Measure inference beside plain, bare llama.cpp and Mem0's shape; JSON in target/bench/inference.json
 	@mkdir -p target/bench
-	cargo bench --locked --workspace --bench inference
+	cargo bench --locked $(MEMBERS) --bench inference
 
 bench-growth: setup ## Measure memory over 1,000 turns (20 minutes); target/bench/growth.json and growth.svg
 	@mkdir -p target/bench
-	cargo bench --locked --workspace --bench growth
+	cargo bench --locked $(MEMBERS) --bench growth
 
 bench-caches: setup ## Measure what keys and values in fewer bits cost; target/bench/caches.json
 	@mkdir -p target/bench
-	cargo bench --locked --workspace --bench caches
+	cargo bench --locked $(MEMBERS) --bench caches
 
 bench-doors: test-c test-python test-kotlin ## Measure what a call costs through each door; JSON in target/bench/doors.json
 	@cc -std=gnu11 -O2 ffi/c/tests/overhead.c -o $(C_TESTS)/overhead.program $$(PKG_CONFIG_PATH=$(C_INSTALLED)/lib/pkgconfig pkg-config --cflags --libs keepsake) -Wl,-rpath,$(C_INSTALLED)/lib
 	@mvn --batch-mode --quiet -f bindings/kotlin/pom.xml dependency:build-classpath -Dmdep.outputFile=$(CARGO_TARGET_DIR)/classpath
 	@export KEEPSAKE_DOORS="C $(C_TESTS)/overhead.program"$$'\n'"Python $(PYTHON_ENV)/bin/python bindings/python/tests/overhead.py"$$'\n'"Kotlin java -Djna.library.path=$(CARGO_TARGET_DIR)/release -cp bindings/kotlin/target/classes:bindings/kotlin/target/test-classes:$$(cat $(CARGO_TARGET_DIR)/classpath) dev.keepsake.OverheadKt"; \
-	cargo bench --locked --workspace --bench doors
+	cargo bench --locked $(MEMBERS) --bench doors
 
 bench-bank: tools ## Measure the bank beside rusqlite and redb; JSON in target/bench/bank.json
 	@mkdir -p target/bench
-	cargo bench --locked --workspace --bench bank
+	cargo bench --locked $(MEMBERS) --bench bank
 
 bench-retrieval: setup ## Measure recall of evidence, and speed beside other engines; JSON in target/bench/retrieval*.json
 	@mkdir -p target/bench
@@ -227,7 +257,7 @@ bench-retrieval: setup ## Measure recall of evidence, and speed beside other eng
 
 torture: tools ## Kill, damage and erase ROUNDS times; JSON in target/bench/torture.json
 	@mkdir -p target/bench
-	ROUNDS=$(ROUNDS) cargo test --release --locked --workspace --test torture --test disk_faults
+	ROUNDS=$(ROUNDS) cargo test --release --locked $(MEMBERS) --test torture --test disk_faults
 
 fuzz: fuzz-build ## Fuzz every decoder FUZZ_SECONDS each, from the kept corpus
 	@for target in $(FUZZ_TARGETS); do \

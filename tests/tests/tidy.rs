@@ -35,6 +35,9 @@ fn all_sources() -> Vec<PathBuf> {
         "tests/benches",
         "fuzz/fuzz_targets",
         "rivals/src",
+        "trainer/src",
+        "trainer/tests",
+        "trainer/benches",
     ];
     folders.iter().flat_map(|folder| sources(&root().join(folder))).collect()
 }

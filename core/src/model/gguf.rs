@@ -17,8 +17,23 @@ pub struct Gguf {
     values: BTreeMap<String, Value>,
     /// Bytes of all tensors together.
     pub tensor_bytes: u64,
-    /// How many tensors there are.
-    pub tensors: u64,
+    /// The tensors, in the file's order.
+    pub tensors: Vec<Tensor>,
+}
+
+/// Where a tensor lies, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tensor {
+    /// Its name, for example `blk.0.attn_q.weight`.
+    pub name: String,
+    /// Elements in each dimension, the fastest first, as ggml has them.
+    pub shape: Vec<u64>,
+    /// ggml's number of its type.
+    pub kind: u32,
+    /// Where its data begin, in bytes from the file's.
+    pub offset: u64,
+    /// Bytes of its data; 0 where the type is not known.
+    pub bytes: u64,
 }
 
 /// A value of the head. Of arrays only the length is kept.
@@ -128,36 +143,43 @@ impl Head {
             let value = self.value(kind)?;
             values.insert(key, value);
         }
-        let mut gguf = Gguf { values, tensor_bytes: 0, tensors };
+        let mut gguf = Gguf { values, tensor_bytes: 0, tensors: Vec::new() };
         let mut end = 0_u64;
         for _ in 0..tensors {
-            let (offset, bytes) = self.tensor()?;
-            gguf.tensor_bytes = gguf.tensor_bytes.saturating_add(bytes);
-            end = end.max(offset.saturating_add(bytes));
+            let tensor = self.tensor()?;
+            gguf.tensor_bytes = gguf.tensor_bytes.saturating_add(tensor.bytes);
+            end = end.max(tensor.offset.saturating_add(tensor.bytes));
+            gguf.tensors.push(tensor);
         }
         let alignment = gguf.integer("general.alignment").unwrap_or(32).max(1);
         let data_start = self.at.div_ceil(alignment).saturating_mul(alignment);
         let needs = data_start.saturating_add(end);
-        if tensors > 0 && self.length < needs {
+        if !gguf.tensors.is_empty() && self.length < needs {
             return Err(GgufError::Truncated { has: self.length, needs });
+        }
+        for tensor in &mut gguf.tensors {
+            tensor.offset = tensor.offset.saturating_add(data_start);
         }
         Ok(gguf)
     }
 
-    /// Offset and bytes of one tensor.
-    fn tensor(&mut self) -> Result<(u64, u64), GgufError> {
-        self.string()?;
+    /// One tensor, its offset still from where the data of all begin.
+    fn tensor(&mut self) -> Result<Tensor, GgufError> {
+        let name = self.string()?;
         let dimensions = self.u32()?;
         if dimensions > 4 {
             return Err(GgufError::Malformed("a tensor has more than four dimensions"));
         }
-        let mut elements = 1_u64;
+        let (mut shape, mut elements) = (Vec::new(), 1_u64);
         for _ in 0..dimensions {
-            elements =
-                elements.checked_mul(self.u64()?).ok_or(GgufError::Malformed("a tensor is too large"))?;
+            let length = self.u64()?;
+            elements = elements.checked_mul(length).ok_or(GgufError::Malformed("a tensor is too large"))?;
+            shape.push(length);
         }
-        let (block, bytes) = block_of(self.u32()?);
-        Ok((self.u64()?, elements.div_ceil(block).saturating_mul(bytes)))
+        let kind = self.u32()?;
+        let (block, bytes) = block_of(kind);
+        let bytes = elements.div_ceil(block).saturating_mul(bytes);
+        Ok(Tensor { name, shape, kind, offset: self.u64()?, bytes })
     }
 
     fn value(&mut self, kind: u32) -> Result<Value, GgufError> {
@@ -300,7 +322,11 @@ mod tests {
         assert_eq!(gguf.of_architecture("block_count"), Some(30));
         assert_eq!(gguf.float("adapter.lora.alpha"), Some(32.0));
         assert_eq!(gguf.array_length("tokenizer.ggml.tokens"), Some(3));
-        assert_eq!((gguf.tensors, gguf.tensor_bytes), (1, 32));
+        assert_eq!(gguf.tensor_bytes, 32);
+        let [tensor] = &gguf.tensors[..] else { panic!("one tensor was written") };
+        assert_eq!((&*tensor.name, &tensor.shape[..], tensor.kind, tensor.bytes), ("w", &[4, 2][..], 0, 32));
+        // The data are the last thing in the file.
+        assert_eq!(tensor.offset + tensor.bytes, sample().len() as u64);
     }
 
     #[test]

@@ -13,9 +13,11 @@ mod grammar;
 mod lane;
 mod memory;
 mod pace;
+mod scorer;
 mod session;
 mod state;
 mod streams;
+mod tokenizer;
 mod vocabulary;
 mod worker;
 
@@ -30,6 +32,8 @@ use std::thread::JoinHandle;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use once_cell::sync::OnceCell;
 
+pub use self::scorer::Scorer;
+pub use self::tokenizer::{Tokenizer, Writing};
 use self::worker::{Event, Job};
 use super::gguf::{Gguf, GgufError};
 use super::{Completion, LanguageModel, ModelError, Request, Role, adapter};
@@ -279,7 +283,7 @@ fn read_head(path: &Path) -> Result<Gguf, ModelError> {
     if head.text("general.type") == Some("adapter") {
         return Err(unusable("it is a LoRA adapter, not a model".to_owned()));
     }
-    if head.tensors == 0 {
+    if head.tensors.is_empty() {
         return Err(unusable("it holds no weights".to_owned()));
     }
     Ok(head)

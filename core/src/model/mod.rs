@@ -11,7 +11,7 @@ pub mod gguf;
 mod llama;
 
 #[cfg(feature = "llama")]
-pub use self::llama::{CacheType, LlamaModel, LlamaSettings};
+pub use self::llama::{CacheType, LlamaModel, LlamaSettings, Scorer, Tokenizer, Writing};
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

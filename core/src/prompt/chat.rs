@@ -50,6 +50,15 @@ impl ChatFormat {
         .find_map(|(mark, format)| template.contains(mark).then_some(format))
     }
 
+    /// The control token with which a turn ends.
+    pub fn end_of_turn(self) -> &'static str {
+        match self {
+            Self::ChatMl => "<|im_end|>",
+            Self::Llama3 => "<|eot_id|>",
+            Self::Gemma => "<end_of_turn>",
+        }
+    }
+
     /// The pieces up to where the model goes on. They begin with those of [`ChatFormat::start`].
     pub fn render(self, chat: &Chat) -> Vec<Piece> {
         let mut pieces = self.start(&chat.system);

@@ -1,0 +1,158 @@
+//! What a manager's operation earns: how much better questions are answered after it than after doing
+//! nothing.
+//!
+//! It is a bandit of one step: all operations of a group start from the same bank, so that their credits can
+//! be compared. It deliberately asks no question; the rewards of the answers come in.
+//!
+//! Rooms it touches: algo.
+
+use serde::{Deserialize, Serialize};
+
+use super::moments::Moments;
+use super::{BadSetting, within};
+
+/// What an operation costs, whatever it does for the answers.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CreditSettings {
+    /// The cost of anything but NOOP. Default 0.01, a guess: it decides only between operations that answer
+    /// equally well.
+    pub operation: f64,
+    /// The cost of each token by which the bank's current memories grow. Default 2e-4, a guess: a memory of
+    /// 50 tokens costs as much as an operation does.
+    pub growth: f64,
+    /// The most that growth may cost. Default 0.05. Shrinking earns nothing: forgetting must not pay.
+    pub growth_most: f64,
+}
+
+impl Default for CreditSettings {
+    fn default() -> Self {
+        Self { operation: 0.01, growth: 2e-4, growth_most: 0.05 }
+    }
+}
+
+impl CreditSettings {
+    /// Checks the settings. All costs together stay at or below 0.1, so that one question more out of ten is
+    /// worth any operation.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        let good = |cost: f64| cost >= 0.0 && cost.is_finite();
+        within("operation", self.operation, good(self.operation), "0 or more")?;
+        within("growth", self.growth, good(self.growth), "0 or more")?;
+        within("growth_most", self.growth_most, good(self.growth_most), "0 or more")?;
+        let both = self.operation + self.growth_most;
+        within("operation + growth_most", both, both <= 0.1, "at most 0.1")
+    }
+}
+
+/// The rewards of the answers to one question: one that is tied to the turn, or an earlier one that has to
+/// stay answerable.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Asked {
+    /// Asked of the bank after the operation.
+    pub after: Option<f64>,
+    /// Asked of the same bank after NOOP.
+    pub noop: Option<f64>,
+}
+
+/// An operation, and what was asked because of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Operation<'a> {
+    /// Tied and earlier questions.
+    pub asked: &'a [Asked],
+    /// Whether it was NOOP.
+    pub noop: bool,
+    /// By how many tokens the bank's current memories grew.
+    pub growth: i64,
+}
+
+/// What an operation earned: `answers − baseline − operation − growth`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Credit {
+    /// The reward.
+    pub total: f64,
+    /// The mean reward of the answers after it.
+    pub answers: f64,
+    /// The mean reward of the answers after NOOP.
+    pub baseline: f64,
+    /// What doing anything cost.
+    pub operation: f64,
+    /// What growth cost.
+    pub growth: f64,
+}
+
+/// The credit of a manager's operation, over the questions that have a reward on both sides; none where no
+/// question has.
+///
+/// Memory-R1 (arXiv 2508.19828) rewards the answer to the one question that is tied to the turn. Departures:
+/// earlier questions count too, so that destroying a memory shows; what NOOP would have earned is taken off,
+/// so that a question which was answerable anyway credits nobody; and costs break ties in favour of the
+/// smaller bank.
+pub fn manager_credit(operation: &Operation<'_>, settings: &CreditSettings) -> Option<Credit> {
+    let (mut after, mut noop) = (Moments::default(), Moments::default());
+    for asked in operation.asked {
+        if let (Some(with), Some(without)) = (asked.after, asked.noop) {
+            after.push(with);
+            noop.push(without);
+        }
+    }
+    let (answers, baseline) = (after.mean()?, noop.mean()?);
+    let done = if operation.noop { 0.0 } else { settings.operation };
+    let growth = (settings.growth * operation.growth.max(0) as f64).min(settings.growth_most);
+    Some(Credit { total: answers - baseline - done - growth, answers, baseline, operation: done, growth })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::float_cmp)] // values that are exact are compared exactly
+
+    use super::{Asked, Credit, CreditSettings, Operation, manager_credit};
+    use crate::algo::testing::assert_close;
+
+    fn asked(after: f64, noop: f64) -> Asked {
+        Asked { after: Some(after), noop: Some(noop) }
+    }
+
+    #[test]
+    fn credit_is_the_table_worked_out_by_hand() {
+        let settings = CreditSettings::default();
+        let credit =
+            |asked: &[Asked], noop, growth| manager_credit(&Operation { asked, noop, growth }, &settings);
+        // One question won of two, 20 tokens: 1 − 1/2 − 0.01 − 0.004.
+        let found = credit(&[asked(1.0, 0.0), asked(1.0, 1.0)], false, 20).unwrap();
+        let expected = Credit { total: 0.486, answers: 1.0, baseline: 0.5, operation: 0.01, growth: 0.004 };
+        assert_close(
+            &[found.total, found.answers, found.baseline, found.operation, found.growth],
+            &[expected.total, expected.answers, expected.baseline, expected.operation, expected.growth],
+            1e-12,
+        );
+        // An earlier question lost: 1/2 − 1 − 0.01. Shrinking earns nothing.
+        let found = credit(&[asked(1.0, 1.0), asked(0.0, 1.0)], false, -300).unwrap();
+        assert_close(&[found.total, found.growth], &[-0.51, 0.0], 1e-12);
+        // NOOP is the baseline.
+        assert_eq!(credit(&[asked(0.5, 0.5)], true, 0).unwrap().total, 0.0);
+        // Growth has a most.
+        assert_close(&[credit(&[asked(1.0, 0.0)], false, 10_000).unwrap().total], &[0.94], 1e-12);
+    }
+
+    #[test]
+    fn a_question_counts_only_if_both_sides_have_a_reward() {
+        let one_sided = [Asked { after: Some(1.0), noop: None }, Asked { after: None, noop: Some(0.0) }];
+        let operation = |asked| Operation { asked, noop: false, growth: 0 };
+        let settings = CreditSettings::default();
+        assert_eq!(manager_credit(&operation(&one_sided), &settings), None);
+        assert_eq!(manager_credit(&operation(&[]), &settings), None);
+        let with_one = [one_sided[0], asked(1.0, 0.5), one_sided[1]];
+        let found = manager_credit(&operation(&with_one), &settings).unwrap();
+        assert_close(&[found.total], &[0.49], 1e-12);
+    }
+
+    #[test]
+    fn costs_stay_small() {
+        assert_eq!(CreditSettings::default().check(), Ok(()));
+        let dear = CreditSettings { growth_most: 0.2, ..CreditSettings::default() };
+        assert_eq!(dear.check().unwrap_err().what, "operation + growth_most");
+        let earning = CreditSettings { operation: -0.01, ..CreditSettings::default() };
+        assert_eq!(earning.check().unwrap_err().what, "operation");
+        assert_eq!(serde_json::from_str::<CreditSettings>("{}").unwrap(), CreditSettings::default());
+    }
+}

@@ -1,0 +1,125 @@
+//! From hidden states to log-probabilities of chosen tokens, and back.
+//!
+//! Only where a token was chosen, in 32 bits, a chunk of rows at a time; the gradient is worked out by hand and handed
+//! back to the trunk, so that logits of a whole batch never exist at once.
+//!
+//! Rooms it touches: engine, engine::local::leaf.
+
+use tch::{Kind, Tensor};
+
+use super::leaf::numbers;
+use crate::engine::Choice;
+
+/// Rows of logits at once. 128 rows of 49,152 logits are 24 MiB.
+const CHUNK: usize = 128;
+/// Most bytes of probabilities that are kept for the way back; others are computed again. A guess: half a gigabyte is
+/// little beside a base.
+const KEPT_BYTES: usize = 512 << 20;
+
+/// The log-probabilities of a pack's chosen tokens.
+pub(super) struct Chosen<'a> {
+    /// `[vocabulary, width]`.
+    head: &'a Tensor,
+    /// Hidden states after the last norm, `[predicted, width]`, without history.
+    hidden: Tensor,
+    targets: &'a Tensor,
+    choices: &'a [Choice],
+    /// The rows that are a choice.
+    rows: Vec<i64>,
+    /// Probabilities of each chunk of rows, as long as they fit.
+    kept: Vec<Option<Tensor>>,
+}
+
+/// What was found for every row, forced ones included (0).
+pub(super) struct Found {
+    pub(super) logprobs: Vec<f32>,
+    pub(super) entropies: Vec<f32>,
+}
+
+impl<'a> Chosen<'a> {
+    pub(super) fn new(head: &'a Tensor, hidden: &Tensor, targets: &'a Tensor, choices: &'a [Choice]) -> Self {
+        let is_choice = |at: &usize| choices[*at] != Choice::Forced;
+        let rows = (0..choices.len()).filter(is_choice).map(|at| at as i64).collect();
+        Self { head, hidden: hidden.detach(), targets, choices, rows, kept: Vec::new() }
+    }
+
+    /// Log-probabilities and entropies. `keep`: the gradient will be asked for.
+    pub(super) fn find(&mut self, keep: bool) -> Found {
+        let mut found =
+            Found { logprobs: vec![0.0; self.choices.len()], entropies: vec![0.0; self.choices.len()] };
+        let mut bytes = 0;
+        for at in 0..self.rows.len().div_ceil(CHUNK) {
+            let (rows, targets, logs) = self.chunk(at);
+            let chosen = logs.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1);
+            let probabilities = logs.exp();
+            // 0 · −∞ is no number, and counts as nothing.
+            let entropy =
+                -(&probabilities * &logs).nan_to_num(0.0, 0.0, 0.0).sum_dim_intlist(1, false, Kind::Float);
+            for ((row, logprob), entropy) in rows.iter().zip(numbers(&chosen)).zip(numbers(&entropy)) {
+                found.logprobs[*row as usize] = logprob;
+                found.entropies[*row as usize] = entropy;
+            }
+            bytes += 4 * probabilities.numel();
+            self.kept.push((keep && bytes <= KEPT_BYTES).then_some(probabilities));
+        }
+        found
+    }
+
+    /// The loss's derivative by the hidden states, `[predicted, width]`, from its derivative by each log-probability:
+    /// `dlogits = d · (onehot(target) − p)` (the derivative of log-softmax).
+    pub(super) fn back(&mut self, derivative: &[f32]) -> Tensor {
+        let mut gradient = self.hidden.zeros_like();
+        for at in 0..self.rows.len().div_ceil(CHUNK) {
+            let kept = self.kept.get_mut(at).and_then(Option::take);
+            let (rows, targets, probabilities) = if let Some(probabilities) = kept {
+                let rows = self.rows_of(at);
+                (rows, self.targets.index_select(0, &self.place(rows)), probabilities)
+            } else {
+                let (rows, targets, logs) = self.chunk(at);
+                (rows, targets, logs.exp())
+            };
+            let by_row: Vec<f32> = rows.iter().map(|row| derivative[*row as usize]).collect();
+            let by_row = Tensor::from_slice(&by_row).to_device(self.head.device()).unsqueeze(1);
+            let logits = (probabilities * -&by_row).scatter_add(1, &targets.unsqueeze(1), &by_row);
+            let _ = gradient.index_copy_(0, &self.place(rows), &logits.matmul(self.head));
+        }
+        gradient
+    }
+
+    fn rows_of(&self, chunk: usize) -> &[i64] {
+        &self.rows[chunk * CHUNK..(chunk * CHUNK + CHUNK).min(self.rows.len())]
+    }
+
+    fn place(&self, rows: &[i64]) -> Tensor {
+        Tensor::from_slice(rows).to_device(self.head.device())
+    }
+
+    /// Rows, targets and log-probabilities over the vocabulary of a chunk.
+    fn chunk(&self, at: usize) -> (&[i64], Tensor, Tensor) {
+        let rows = self.rows_of(at);
+        let place = self.place(rows);
+        let logits = self.hidden.index_select(0, &place).matmul(&self.head.tr());
+        let choices: Vec<&Choice> = rows.iter().map(|row| &self.choices[*row as usize]).collect();
+        let logits = restricted(logits, &choices);
+        (rows, self.targets.index_select(0, &place), logits.log_softmax(1, Kind::Float))
+    }
+}
+
+/// Logits `[rows, vocabulary]` of what each row may choose; minus infinity elsewhere.
+pub(super) fn restricted(logits: Tensor, choices: &[&Choice]) -> Tensor {
+    let free = choices.iter().all(|choice| !matches!(choice, Choice::Among(_)));
+    if free {
+        return logits;
+    }
+    let vocabulary = logits.size()[1] as usize;
+    let mut closed = vec![false; choices.len() * vocabulary];
+    for (choice, line) in choices.iter().zip(closed.chunks_exact_mut(vocabulary)) {
+        if let Choice::Among(bits) = choice {
+            for (token, closed) in line.iter_mut().enumerate() {
+                *closed = bits.get(token / 32).is_none_or(|word| word >> (token % 32) & 1 == 0);
+            }
+        }
+    }
+    let closed = Tensor::from_slice(&closed).view([choices.len() as i64, vocabulary as i64]);
+    logits.masked_fill(&closed.to_device(logits.device()), f64::NEG_INFINITY)
+}

@@ -1,0 +1,274 @@
+//! Writes replies, many at once: each prompt is read once, its keys and values serve all its replies.
+//!
+//! What a reply says depends on its own dice only, not on what is written beside it, but for the last bits of sums.
+//! Rooms it touches: engine, engine::local.
+
+use std::sync::Arc;
+
+use keepsake_core::model::{Tokenizer, Writing};
+use tch::{Kind, Tensor};
+
+use super::decoder::{Attended, Decoder};
+use super::head::restricted;
+use super::leaf::numbers;
+use super::lora::Patch;
+use super::pack::Pack;
+use crate::engine::{Ask, Branch, Choice, EngineError, Token, Tree, Written};
+
+/// Writes a reply to each, in order.
+pub(super) fn sample(
+    decoder: &Decoder,
+    patch: &Patch<'_>,
+    tokenizer: &Tokenizer,
+    asks: &[Ask],
+) -> Result<Vec<Written>, EngineError> {
+    let mut rows = Vec::with_capacity(asks.len());
+    for (at, ask) in asks.iter().enumerate() {
+        let (tokens, most) = (ask.prompt.len() + ask.max_tokens, decoder.shape.context);
+        if tokens > most {
+            return Err(EngineError::TooLong { tokens, most });
+        }
+        rows.push(Row::new(at, ask, tokenizer.writing(ask.grammar.as_deref())?)?);
+    }
+    let mut written: Vec<Option<Written>> = vec![None; asks.len()];
+    // Replies to the same prompt stand beside each other.
+    rows.sort_by(|one, other| one.ask.prompt.cmp(&other.ask.prompt));
+    let mut cache = Cache::read(decoder, patch, &rows)?;
+    let mut logits = cache.first_logits.shallow_clone();
+    let mut going = rows;
+    loop {
+        choose(&mut going, &logits, tokenizer)?;
+        let keep: Vec<i64> = (0..going.len()).filter(|at| !going[*at].over).map(|at| at as i64).collect();
+        if keep.len() < going.len() {
+            cache.keep(&keep);
+            for row in going.extract_if(.., |row| row.over) {
+                let at = row.at;
+                written[at] = Some(row.finish());
+            }
+        }
+        if going.is_empty() {
+            break;
+        }
+        logits = cache.step(decoder, patch, &mut going);
+    }
+    Ok(written.into_iter().flatten().collect())
+}
+
+/// A reply in the making.
+struct Row<'a> {
+    at: usize,
+    ask: &'a Ask,
+    writing: Writing,
+    branch: Branch,
+    logprobs: Vec<f32>,
+    /// Tokens that were read.
+    read: usize,
+    over: bool,
+    cut_off: bool,
+}
+
+impl<'a> Row<'a> {
+    fn new(at: usize, ask: &'a Ask, writing: Writing) -> Result<Self, EngineError> {
+        let mut new = Self {
+            at,
+            ask,
+            writing,
+            branch: Branch::default(),
+            logprobs: Vec::new(),
+            read: 0,
+            over: false,
+            cut_off: false,
+        };
+        new.force()?;
+        Ok(new)
+    }
+
+    /// Takes what the grammar forces.
+    fn force(&mut self) -> Result<(), EngineError> {
+        for token in self.writing.forced()? {
+            self.push(token, Choice::Forced, 0.0);
+        }
+        self.over |= self.writing.is_over();
+        Ok(())
+    }
+
+    fn push(&mut self, token: Token, choice: Choice, logprob: f32) {
+        if self.branch.tokens.len() == self.ask.max_tokens {
+            (self.over, self.cut_off) = (true, true);
+            return;
+        }
+        self.branch.tokens.push(token);
+        self.branch.choices.push(choice);
+        self.logprobs.push(logprob);
+    }
+
+    /// Whether the next token is to be chosen: all there are have been read.
+    fn chooses(&self) -> bool {
+        !self.over && self.read == self.branch.tokens.len()
+    }
+
+    fn finish(self) -> Written {
+        Written { branch: self.branch, logprobs: self.logprobs, cut_off: self.cut_off }
+    }
+}
+
+/// Chooses the next token of each row that has one to choose, from its logits, and what the grammar forces behind it.
+fn choose(rows: &mut [Row<'_>], logits: &Tensor, tokenizer: &Tokenizer) -> Result<(), EngineError> {
+    let choosing: Vec<usize> = (0..rows.len()).filter(|at| rows[*at].chooses()).collect();
+    if choosing.is_empty() {
+        return Ok(());
+    }
+    let mut choices = Vec::with_capacity(choosing.len());
+    for at in &choosing {
+        choices.push(Choice::Among(Arc::from(rows[*at].writing.allowed()?)));
+    }
+    let index: Vec<i64> = choosing.iter().map(|at| *at as i64).collect();
+    let logits = logits.index_select(0, &Tensor::from_slice(&index).to_device(logits.device()));
+    let temperatures: Vec<f32> =
+        choosing.iter().map(|at| rows[*at].ask.temperature).map(|t| if t > 0.0 { t } else { 1.0 }).collect();
+    let temperatures = Tensor::from_slice(&temperatures).to_device(logits.device()).unsqueeze(1);
+    let logits = restricted(logits / temperatures, &choices.iter().collect::<Vec<_>>());
+    let logs = logits.log_softmax(1, Kind::Float);
+    let throws: Vec<f64> =
+        choosing.iter().map(|at| &rows[*at]).map(|row| row.ask.dice.throw(row.branch.tokens.len())).collect();
+    let greedy = logs.argmax(1, false);
+    // The first token whose share of the whole, with all before it, is more than what was landed.
+    let shares = logs.to_kind(Kind::Double).exp().cumsum(1, Kind::Double);
+    let whole = shares.narrow(1, shares.size()[1] - 1, 1);
+    let landed = Tensor::from_slice(&throws).to_device(logs.device()).unsqueeze(1) * whole;
+    let drawn = landed.searchsorted::<&Tensor>(&shares, false, true, "right", None);
+    let drawn = drawn.squeeze_dim(1).clamp_max(shares.size()[1] - 1);
+    let cold: Vec<bool> = choosing.iter().map(|at| rows[*at].ask.temperature <= 0.0).collect();
+    let cold = Tensor::from_slice(&cold).to_device(logs.device());
+    let tokens = greedy.where_self(&cold, &drawn);
+    let logprobs = numbers(&logs.gather(1, &tokens.unsqueeze(1), false));
+    let mut chosen = vec![0_i64; choosing.len()];
+    tokens.to_device(tch::Device::Cpu).copy_data(&mut chosen, choosing.len());
+    for (((at, choice), token), logprob) in choosing.into_iter().zip(choices).zip(chosen).zip(logprobs) {
+        let row = &mut rows[at];
+        row.push(token as Token, choice, logprob);
+        if row.over || tokenizer.ends(token as Token) {
+            row.over = true;
+            continue;
+        }
+        row.writing.take(token as Token)?;
+        row.force()?;
+    }
+    Ok(())
+}
+
+/// Keys and values of what was read, by layer.
+struct Cache {
+    /// Of each prompt, `[prompt, kv_heads, head]`, by layer.
+    prompts: Vec<Vec<(Tensor, Tensor)>>,
+    /// Which prompt each row has; ascending.
+    prompt_of: Vec<usize>,
+    /// Of each row's own tokens, `[rows, tokens, kv_heads, head]`, by layer; empty before the first step.
+    own: Vec<Option<(Tensor, Tensor)>>,
+    /// Behind the prompts, for each row.
+    first_logits: Tensor,
+}
+
+impl Cache {
+    /// Reads each prompt once.
+    fn read(decoder: &Decoder, patch: &Patch<'_>, rows: &[Row<'_>]) -> Result<Self, EngineError> {
+        let (mut prompts, mut prompt_of, mut logits) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, row) in rows.iter().enumerate() {
+            if at == 0 || rows[at - 1].ask.prompt != row.ask.prompt {
+                let tree = Tree { prompt: row.ask.prompt.to_vec(), branches: Vec::new() };
+                let pack = Pack::new(&[tree], decoder)?;
+                let mut hidden = decoder.embed(&pack.tokens);
+                let mut layers = Vec::with_capacity(decoder.layers.len());
+                for layer in 0..decoder.layers.len() {
+                    let attended = decoder.before_attention(layer, &hidden, &pack.rotation, patch);
+                    let mixed = pack.attend(&attended, decoder.shape.heads != decoder.shape.kv_heads);
+                    hidden = decoder.after_attention(layer, &hidden, &mixed, patch);
+                    layers.push((attended.keys, attended.values));
+                }
+                let last = hidden.narrow(0, row.ask.prompt.len() as i64 - 1, 1);
+                logits.push(decoder.last_norm(&last).matmul(&decoder.head.tr()));
+                prompts.push(layers);
+            }
+            prompt_of.push(prompts.len() - 1);
+        }
+        let of_rows: Vec<i64> = prompt_of.iter().map(|at| *at as i64).collect();
+        let first_logits = if logits.is_empty() {
+            Tensor::zeros([0, decoder.shape.vocabulary as i64], (Kind::Float, decoder.device))
+        } else {
+            Tensor::cat(&logits, 0).index_select(0, &Tensor::from_slice(&of_rows).to_device(decoder.device))
+        };
+        let own = decoder.layers.iter().map(|_| None).collect();
+        Ok(Self { prompts, prompt_of, own, first_logits })
+    }
+
+    /// Keeps these rows only.
+    fn keep(&mut self, rows: &[i64]) {
+        self.prompt_of = rows.iter().map(|row| self.prompt_of[*row as usize]).collect();
+        for (keys, values) in self.own.iter_mut().flatten() {
+            let place = Tensor::from_slice(rows).to_device(keys.device());
+            (*keys, *values) = (keys.index_select(0, &place), values.index_select(0, &place));
+        }
+    }
+
+    /// Reads the next token of each row: the logits behind it, `[rows, vocabulary]`.
+    fn step(&mut self, decoder: &Decoder, patch: &Patch<'_>, rows: &mut [Row<'_>]) -> Tensor {
+        let place = |numbers: &[i64]| Tensor::from_slice(numbers).to_device(decoder.device);
+        let tokens: Vec<i64> = rows.iter().map(|row| i64::from(row.branch.tokens[row.read])).collect();
+        let positions: Vec<i64> = rows.iter().map(|row| (row.ask.prompt.len() + row.read) as i64).collect();
+        let rotation = decoder.rotation(&place(&positions));
+        let mut hidden = decoder.embed(&place(&tokens));
+        for layer in 0..decoder.layers.len() {
+            let attended = decoder.before_attention(layer, &hidden, &rotation, patch);
+            let mixed = self.attend(layer, &attended);
+            hidden = decoder.after_attention(layer, &hidden, &mixed, patch);
+        }
+        for row in rows.iter_mut() {
+            row.read += 1;
+        }
+        decoder.last_norm(&hidden).matmul(&decoder.head.tr())
+    }
+
+    /// Attention of one token a row to its prompt and its own tokens, `[rows, heads · head]`.
+    fn attend(&mut self, layer: usize, attended: &Attended) -> Tensor {
+        let Attended { queries, keys, values } = attended;
+        let (keys, values) = (keys.unsqueeze(1), values.unsqueeze(1));
+        let own = match self.own[layer].take() {
+            Some((known_keys, known_values)) => {
+                (Tensor::cat(&[known_keys, keys], 1), Tensor::cat(&[known_values, values], 1))
+            }
+            None => (keys, values),
+        };
+        let size = queries.size();
+        let (rows, heads, head, shared) = (size[0], size[1], size[2], own.0.size()[2]);
+        let (group, scale) = (heads / shared, 1.0 / (head as f64).sqrt());
+        // [rows, kv, group, head] against [rows, kv, head, tokens].
+        let grouped = (queries * scale).view([rows, shared, group, head]);
+        let own_scores = grouped.matmul(&own.0.permute([0, 2, 3, 1]));
+        let mut mixed = Vec::new();
+        let mut first = 0;
+        while first < self.prompt_of.len() {
+            let prompt = self.prompt_of[first];
+            let count = self.prompt_of[first..].iter().take_while(|of| **of == prompt).count();
+            let (start, length) = (first as i64, count as i64);
+            let (keys, values) = &self.prompts[prompt][layer];
+            // [kv, rows · group, head] against [kv, head, prompt].
+            let asking =
+                grouped.narrow(0, start, length).transpose(0, 1).reshape([shared, length * group, head]);
+            let tokens = keys.size()[0];
+            let scores = asking.matmul(&keys.permute([1, 2, 0]));
+            let by_row = scores.view([shared, length, group, tokens]).transpose(0, 1);
+            let all = Tensor::cat(&[by_row, own_scores.narrow(0, start, length)], 3);
+            let weights = all.softmax(3, Kind::Float).to_kind(values.kind());
+            let on_prompt =
+                weights.narrow(3, 0, tokens).transpose(0, 1).reshape([shared, length * group, tokens]);
+            let from_prompt =
+                on_prompt.matmul(&values.transpose(0, 1)).view([shared, length, group, head]).transpose(0, 1);
+            let on_own = weights.narrow(3, tokens, weights.size()[3] - tokens);
+            let from_own = on_own.matmul(&own.1.narrow(0, start, length).transpose(1, 2));
+            mixed.push((from_prompt + from_own).reshape([length, heads * head]));
+            first += count;
+        }
+        self.own[layer] = Some(own);
+        Tensor::cat(&mixed, 0)
+    }
+}

@@ -1,0 +1,295 @@
+//! `keepsake-trainer`: trains, exports and compares from a shell.
+//!
+//! It prints results on standard output, progress on standard error. Rooms it touches: all of the trainer's.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a program that prints
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, Parser, Subcommand};
+use keepsake_core::config::Config;
+use keepsake_core::model::{LanguageModel, LlamaModel, LlamaSettings, Role};
+use keepsake_trainer::parity::{ParityError, parity};
+use keepsake_trainer::record;
+use keepsake_trainer::run::{self, Ended, RunConfig, RunError};
+use keepsake_trainer::tasks::Played;
+use keepsake_trainer::train::reinforce::{evaluate, means};
+use keepsake_trainer::verl::{self, Made, VerlError};
+use keepsake_trainer::weights::{self, Base, Precision, WeightsError};
+use keepsake_trainer::world::{Split, WorldSettings};
+
+/// Trains Keepsake's agents on the model that ships, and exports adapters that the device loads.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Train as a settings file says
+    Train(Train),
+    /// Play held-out scenes greedily: rewards, and operations against gold
+    Held(Held),
+    /// Compare an adapter in llama.cpp with the trainer, token by token
+    Parity(Parity),
+    /// Turn an adapter into PEFT's files
+    ToPeft(ToPeft),
+    /// Turn PEFT's files into an adapter
+    FromPeft(FromPeft),
+    /// Merge an adapter into its base: a whole model
+    Merge(Merge),
+    /// Write rows that verl trains on, and the reward that it calls
+    ExportVerl(ExportVerl),
+    /// Judge replies, a JSON line each, for another trainer
+    Reward,
+    /// Write the report of a run anew
+    Report {
+        /// The run's folder
+        folder: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Train {
+    /// The settings file
+    #[arg(long)]
+    config: PathBuf,
+    /// The folder that the run is kept in
+    #[arg(long)]
+    run: PathBuf,
+    /// Go on with the run that is there
+    #[arg(long)]
+    resume: bool,
+}
+
+#[derive(Args)]
+struct Held {
+    /// The settings file
+    #[arg(long)]
+    config: PathBuf,
+    /// An adapter; without one the base alone plays
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// Play with the device's own engine, llama.cpp over the base as it ships
+    #[arg(long)]
+    on_device: bool,
+}
+
+#[derive(Args)]
+struct Parity {
+    /// The base
+    #[arg(long)]
+    model: PathBuf,
+    /// The adapter
+    #[arg(long)]
+    adapter: PathBuf,
+}
+
+#[derive(Args)]
+struct ToPeft {
+    /// The base
+    #[arg(long)]
+    model: PathBuf,
+    /// The adapter
+    #[arg(long)]
+    adapter: PathBuf,
+    /// The folder to write
+    #[arg(long)]
+    out: PathBuf,
+    /// The name of the base in PEFT's configuration
+    #[arg(long, default_value = "")]
+    base_name: String,
+}
+
+#[derive(Args)]
+struct FromPeft {
+    /// The base
+    #[arg(long)]
+    model: PathBuf,
+    /// The folder with adapter_model.safetensors and adapter_config.json
+    #[arg(long)]
+    peft: PathBuf,
+    /// Whose adapter it is: manager or answer
+    #[arg(long, value_parser = role)]
+    role: Role,
+    /// The file to write
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Args)]
+struct Merge {
+    /// The base
+    #[arg(long)]
+    model: PathBuf,
+    /// The adapter; without one the base alone is unpacked
+    #[arg(long)]
+    adapter: Option<PathBuf>,
+    /// The file to write
+    #[arg(long)]
+    out: PathBuf,
+    /// Quantise to this type afterwards, for example Q4_K_M
+    #[arg(long)]
+    quantise: Option<String>,
+    /// Write 32 bits instead of 16
+    #[arg(long)]
+    f32: bool,
+}
+
+#[derive(Args)]
+struct ExportVerl {
+    /// The folder to write
+    #[arg(long)]
+    out: PathBuf,
+    /// Stories to learn from
+    #[arg(long, default_value_t = 8)]
+    stories: u64,
+    /// Stories to evaluate on
+    #[arg(long, default_value_t = 1)]
+    held: u64,
+}
+
+fn role(name: &str) -> Result<Role, String> {
+    [Role::Manager, Role::Answer]
+        .into_iter()
+        .find(|role| role.as_str() == name)
+        .ok_or_else(|| "give manager or answer".to_owned())
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    #[error(transparent)]
+    Parity(#[from] ParityError),
+    #[error(transparent)]
+    Record(#[from] record::RecordError),
+    #[error(transparent)]
+    Verl(#[from] VerlError),
+    #[error("{0}")]
+    Other(String),
+}
+
+fn main() -> ExitCode {
+    keepsake_trainer::start::once_more();
+    // libtorch's failures come back as errors; what its binding prints on the way says the same at great length.
+    std::panic::set_hook(Box::new(|_| {}));
+    match work(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("keepsake-trainer: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Train(arguments) => train(&arguments),
+        Command::Held(arguments) => held(&arguments),
+        Command::Parity(Parity { model, adapter }) => {
+            let found = parity(&model, &adapter)?;
+            println!(
+                "{}",
+                serde_json::to_string_pretty(&found).map_err(|error| Failure::Other(error.to_string()))?
+            );
+            Ok(())
+        }
+        Command::ToPeft(ToPeft { model, adapter, out, base_name }) => {
+            let base = Base::open(&model)?;
+            let (lora, _) = weights::read_adapter(&adapter, base.shape())?;
+            Ok(weights::write_peft(&out, base.shape(), &lora, &base_name)?)
+        }
+        Command::FromPeft(FromPeft { model, peft, role, out }) => {
+            let base = Base::open(&model)?;
+            let lora = weights::read_peft(&peft, base.shape())?;
+            let wording = keepsake_core::prompt::fingerprint();
+            let label = weights::Label { role, base_sha256: base.sha256()?, wording };
+            Ok(weights::write_adapter(&out, base.shape(), &lora, &label)?)
+        }
+        Command::Merge(arguments) => merge(&arguments),
+        Command::ExportVerl(arguments) => export_verl(&arguments),
+        Command::Reward => {
+            let judged = verl::serve_rewards(std::io::stdin().lock(), std::io::stdout().lock());
+            judged.map_err(|error| Failure::Other(format!("the replies cannot be read or answered: {error}")))
+        }
+        Command::Report { folder } => Ok(record::report(&folder)?),
+    }
+}
+
+fn train(Train { config, run, resume }: &Train) -> Result<(), Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let thrown = Arc::clone(&stop);
+    ctrlc::set_handler(move || thrown.store(true, Ordering::Relaxed))
+        .map_err(|error| Failure::Other(format!("Ctrl-C cannot be caught: {error}")))?;
+    match run::train(&RunConfig::read(config)?, run, *resume, &stop)? {
+        Ended::Whole { adapter } => println!("{}", adapter.display()),
+        Ended::Stopped { step } => println!("stopped before step {step}, and saved: go on with --resume"),
+    }
+    Ok(())
+}
+
+fn held(Held { config, adapter, on_device }: &Held) -> Result<(), Failure> {
+    let config = RunConfig { begin: adapter.clone(), ..RunConfig::read(config)? };
+    let scenes = run::scenes(&config, Split::Held)?;
+    let values = if *on_device {
+        let adapters = adapter.iter().map(|path| (config.role, path.clone())).collect();
+        let settings = LlamaSettings { adapters, ..LlamaSettings::new(&config.model) };
+        let model = Arc::new(LlamaModel::load(&settings).map_err(RunError::from)?);
+        let mut played: Vec<Played> = Vec::with_capacity(scenes.len());
+        for scene in &scenes {
+            played.push(scene.play(Arc::clone(&model) as Arc<dyn LanguageModel>).map_err(RunError::from)?);
+        }
+        means(&played.iter().collect::<Vec<_>>())
+    } else {
+        let mut loaded = run::load(&config)?;
+        evaluate(&mut loaded.engine, &loaded.tokenizer, &scenes, config.engine.context_tokens)
+            .map_err(RunError::from)?
+            .0
+    };
+    println!("scenes\t{}", scenes.len());
+    for (name, value) in &values {
+        println!("{name}\t{value:.3}");
+    }
+    Ok(())
+}
+
+fn export_verl(ExportVerl { out, stories, held }: &ExportVerl) -> Result<(), Failure> {
+    let rows = |split, first: u64, count: u64| -> Result<Vec<verl::Sample>, VerlError> {
+        let settings = WorldSettings { split, ..WorldSettings::default() };
+        let mut rows = Vec::new();
+        for seed in first..first + count {
+            rows.extend(verl::samples(seed, &settings, &Config::default(), &Made::default())?);
+        }
+        Ok(rows)
+    };
+    Ok(verl::export(&rows(Split::Train, 0, *stories)?, &rows(Split::Held, 1 << 32, *held)?, out)?)
+}
+
+fn merge(Merge { model, adapter, out, quantise, f32 }: &Merge) -> Result<(), Failure> {
+    let base = Base::open(model)?;
+    let precision = if *f32 { Precision::F32 } else { Precision::F16 };
+    let whole = match quantise {
+        Some(_) => out.with_extension("whole.gguf"),
+        None => out.clone(),
+    };
+    match adapter {
+        Some(adapter) => {
+            let (lora, _) = weights::read_adapter(adapter, base.shape())?;
+            weights::merge(&base, &lora, &whole, precision)?;
+        }
+        None => weights::dequantise(&base, &whole, precision)?,
+    }
+    if let Some(kind) = quantise {
+        let quantised = weights::quantise(&whole, out, kind);
+        let _ = std::fs::remove_file(&whole);
+        quantised?;
+    }
+    Ok(())
+}

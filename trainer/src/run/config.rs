@@ -1,0 +1,285 @@
+//! A run's settings: one TOML file, every field with its unit and default; unknown fields are refused.
+//!
+//! Rooms it touches: algo, engine, tasks, train, world.
+
+use std::path::{Path, PathBuf};
+
+use keepsake_core::model::Role;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::RunError;
+use crate::algo::policy::PolicySettings;
+use crate::algo::reward::RewardSettings;
+use crate::algo::schedule::Schedule;
+use crate::engine::AdamW;
+use crate::engine::local::{LocalSettings, Where};
+use crate::train::reinforce::{Algorithm, ReinforceSettings};
+use crate::train::sft::SftSettings;
+use crate::world::{Split, WorldSettings};
+
+/// Everything that shapes a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunConfig {
+    /// Who learns: `manager` or `answer`.
+    pub role: Role,
+    /// The GGUF file of the base. Trained on what ships, unpacked.
+    pub model: PathBuf,
+    /// A GGUF adapter that training begins with, usually one that imitation gave.
+    #[serde(default)]
+    pub begin: Option<PathBuf>,
+    /// Optimiser steps.
+    pub steps: u64,
+    /// What all randomness comes from.
+    #[serde(default)]
+    pub seed: u64,
+    /// What is learnt from: gold replies, or rewards.
+    pub learn: Learn,
+    /// The learning rate. Default for rewards: 5e-5 after 5 steps, the upper end of what is usual for LoRA
+    /// (docs/trainer.md).
+    #[serde(default = "default_learning")]
+    pub learning: Schedule,
+    /// The optimiser; the learning rate in it does not count.
+    #[serde(default)]
+    pub optimiser: AdamW,
+    /// The synthetic world.
+    #[serde(default)]
+    pub world: WorldConfig,
+    /// The engine.
+    #[serde(default)]
+    pub engine: EngineConfig,
+    /// Steps between evaluations on held-out stories; 0: none.
+    #[serde(default = "twenty")]
+    pub evaluate_every: u64,
+    /// Steps between saved states; 0: at the end only.
+    #[serde(default = "twenty")]
+    pub save_every: u64,
+}
+
+/// What is learnt from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Learn {
+    /// Gold replies, imitated.
+    Gold {
+        /// Samples of a step.
+        #[serde(default = "sixteen")]
+        samples: usize,
+    },
+    /// Rewards.
+    Rewards {
+        /// `grpo` or `ppo`, with their own settings.
+        algorithm: Algorithm,
+        /// Scenes of a step.
+        #[serde(default = "eight")]
+        scenes: usize,
+        /// Samples that play each. 8: what public re-implementations of Memory-R1 use.
+        #[serde(default = "eight")]
+        group: usize,
+        /// How often a batch is gone through.
+        #[serde(default = "one")]
+        epochs: usize,
+        /// Parts of a batch, with a change of the policy after each.
+        #[serde(default = "one")]
+        minibatches: usize,
+        /// The loss.
+        #[serde(default)]
+        policy: PolicySettings,
+        /// How answers are judged. Default: exact match.
+        #[serde(default)]
+        rewards: RewardSettings,
+    },
+}
+
+/// The synthetic world that is learnt in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorldConfig {
+    /// Stories to learn from.
+    pub stories: u64,
+    /// Stories to evaluate on, whose names, values and wordings are never learnt from.
+    pub held: u64,
+    /// Most scenes or samples that an evaluation takes, spread evenly.
+    pub held_most: usize,
+    /// Sittings of a story.
+    pub sessions: usize,
+    /// Turns of each.
+    pub turns: usize,
+    /// Turns after which questions are asked, of the answer agent.
+    pub ask_every: usize,
+}
+
+impl Default for WorldConfig {
+    fn default() -> Self {
+        let WorldSettings { sessions, turns, .. } = WorldSettings::default();
+        Self { stories: 64, held: 8, held_most: 128, sessions, turns, ask_every: 12 }
+    }
+}
+
+/// The engine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// `best`, `cpu`, or `cuda:0`.
+    pub device: String,
+    /// Threads of the processor; left out: as many as libtorch takes.
+    pub threads: Option<usize>,
+    /// Rank of the LoRA. 16: docs/trainer.md.
+    pub rank: usize,
+    /// Its alpha.
+    pub alpha: f64,
+    /// Most tokens of one pass.
+    pub pack_tokens: usize,
+    /// Whether layers are computed again on the way back: less memory, a third more work.
+    pub recompute: bool,
+    /// Most tokens of a prompt and its reply.
+    pub context_tokens: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        let LocalSettings { threads, rank, alpha, pack_tokens, recompute, .. } = LocalSettings::default();
+        Self { device: "best".to_owned(), threads, rank, alpha, pack_tokens, recompute, context_tokens: 4096 }
+    }
+}
+
+fn default_learning() -> Schedule {
+    Schedule::constant(5e-5, 5)
+}
+
+fn one() -> usize {
+    1
+}
+
+fn eight() -> usize {
+    8
+}
+
+fn sixteen() -> usize {
+    16
+}
+
+fn twenty() -> u64 {
+    20
+}
+
+impl RunConfig {
+    /// Reads a file.
+    pub fn read(path: &Path) -> Result<Self, RunError> {
+        let text = std::fs::read_to_string(path).map_err(|source| RunError::file(path, source))?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|error| RunError::Config { path: path.to_owned(), what: error.to_string() })?;
+        config.check().map_err(|what| RunError::Config { path: path.to_owned(), what })?;
+        Ok(config)
+    }
+
+    /// The file's text.
+    pub fn to_toml(&self) -> Result<String, RunError> {
+        toml::to_string(self)
+            .map_err(|error| RunError::Config { path: PathBuf::new(), what: error.to_string() })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let positive = [
+            ("steps", self.steps),
+            ("world.stories", self.world.stories),
+            ("world.sessions", self.world.sessions as u64),
+            ("world.turns", self.world.turns as u64),
+            ("engine.rank", self.engine.rank as u64),
+            ("engine.pack_tokens", self.engine.pack_tokens as u64),
+        ];
+        if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
+            return Err(format!("{name} is 0, but has to be at least 1"));
+        }
+        self.engine.device()?;
+        self.learning.check().map_err(|error| error.to_string())?;
+        match &self.learn {
+            Learn::Gold { samples: 0 } => Err("learn.samples is 0, but has to be at least 1".to_owned()),
+            Learn::Gold { .. } => Ok(()),
+            Learn::Rewards { scenes, group, policy, rewards, .. } => {
+                if *scenes == 0 || *group < 2 {
+                    return Err("learn.scenes has to be at least 1 and learn.group at least 2".to_owned());
+                }
+                policy.check().map_err(|error| error.to_string())?;
+                rewards.check().map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    /// What must be the same for a run to go on: everything but how long it is and what it is measured by.
+    pub fn identity(&self) -> Result<String, RunError> {
+        let same = Self { steps: 0, evaluate_every: 0, save_every: 0, ..self.clone() };
+        let same = Self { engine: EngineConfig { threads: None, ..same.engine.clone() }, ..same };
+        let hash = Sha256::digest(same.to_toml()?.as_bytes());
+        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The world's settings.
+    pub fn world(&self, split: Split) -> WorldSettings {
+        WorldSettings { split, sessions: self.world.sessions, turns: self.world.turns }
+    }
+
+    /// The engine's settings.
+    pub fn local(&self) -> Result<LocalSettings, RunError> {
+        let device = self
+            .engine
+            .device()
+            .map_err(|what| RunError::Config { path: PathBuf::from("engine.device"), what })?;
+        let EngineConfig { threads, rank, alpha, pack_tokens, recompute, .. } = self.engine;
+        Ok(LocalSettings { device, threads, rank, alpha, pack_tokens, recompute, seed: self.seed })
+    }
+
+    /// Settings of imitation, where it is that.
+    pub fn sft(&self) -> Option<SftSettings> {
+        let Learn::Gold { samples } = self.learn else { return None };
+        Some(SftSettings {
+            role: self.role,
+            learning: self.learning,
+            optimiser: self.optimiser,
+            steps: self.steps,
+            samples,
+            evaluate_every: self.evaluate_every,
+            save_every: self.save_every,
+            seed: self.seed,
+        })
+    }
+
+    /// Settings of reinforcement, where it is that.
+    pub fn reinforce(&self) -> Option<ReinforceSettings> {
+        let Learn::Rewards { algorithm, scenes, group, epochs, minibatches, policy, .. } = self.learn else {
+            return None;
+        };
+        Some(ReinforceSettings {
+            role: self.role,
+            algorithm,
+            policy,
+            learning: self.learning,
+            optimiser: self.optimiser,
+            steps: self.steps,
+            scenes,
+            group,
+            epochs,
+            minibatches,
+            temperature: 1.0,
+            evaluate_every: self.evaluate_every,
+            save_every: self.save_every,
+            seed: self.seed,
+            context_tokens: self.engine.context_tokens,
+        })
+    }
+}
+
+impl EngineConfig {
+    fn device(&self) -> Result<Where, String> {
+        match self.device.as_str() {
+            "best" => Ok(Where::Best),
+            "cpu" => Ok(Where::Cpu),
+            other => other
+                .strip_prefix("cuda:")
+                .and_then(|number| number.parse().ok())
+                .map(Where::Cuda)
+                .ok_or_else(|| format!("{other:?} is no device: give \"best\", \"cpu\" or \"cuda:0\"")),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The local engine: what it computes does not depend on how it is laid out, and its gradients are those of its loss.
+//!
+//! Rooms it touches: engine, weights.
+
+#![allow(clippy::unwrap_used)] // a test fails by a panic
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{apart, busy_lora, engine, flat, furthest, tiny_base, trees};
+use keepsake_trainer::engine::local::LocalEngine;
+use keepsake_trainer::engine::{AdamW, Ask, Choice, Dice, Part, PolicyEngine, Scores, Tree};
+use keepsake_trainer::weights::{Architecture, Lora};
+
+const ALL: [Architecture; 3] = [Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];
+const PART: Part = Part::Manager;
+
+fn numbers(scores: &Scores) -> Vec<f32> {
+    scores.values.iter().flatten().flatten().copied().collect()
+}
+
+/// A loss with a different weight for every token of the flat order: its derivative by each log-probability.
+fn weight(at: usize) -> f32 {
+    (at as f32 * 0.7).sin() + 0.2
+}
+
+/// Gradients of that loss.
+fn gradients(engine: &mut LocalEngine, part: Part, trees: &[Tree]) -> (Vec<f32>, Vec<f32>) {
+    let mut at = 0;
+    let scores = engine
+        .forward_backward(part, trees, &mut |_, _, scores| {
+            at += scores.len();
+            (at - scores.len()..at).map(weight).collect()
+        })
+        .unwrap();
+    let gradients = engine.gradients(part).unwrap();
+    engine.clear(part);
+    (numbers(&scores), flat(&gradients))
+}
+
+#[test]
+fn sharing_a_prompt_packing_and_recomputing_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for architecture in ALL {
+        let base = tiny_base(folder.path(), architecture);
+        let mut shared = engine(&base, |_| {});
+        let lora = busy_lora(&mut shared, PART);
+        let (scores, gradient) = gradients(&mut shared, PART, &trees());
+        assert!(gradient.iter().any(|value| value.abs() > 0.1), "{architecture:?}");
+        let layouts: [(&str, usize, bool, Vec<Tree>); 4] = [
+            ("a tree a pass", 1, false, trees()),
+            ("recomputed", 2048, true, trees()),
+            ("unshared in one pass", 2048, false, apart(&trees())),
+            ("unshared, a sequence a pass", 1, true, apart(&trees())),
+        ];
+        for (name, pack_tokens, recompute, trees) in layouts {
+            let mut other = engine(&base, |settings| {
+                (settings.pack_tokens, settings.recompute) = (pack_tokens, recompute)
+            });
+            other.adopt(PART, &lora).unwrap();
+            let (other_scores, other_gradient) = gradients(&mut other, PART, &trees);
+            assert!(furthest(&scores, &other_scores) < 1e-5, "{architecture:?}, {name}");
+            assert!(absolute(&gradient, &other_gradient) < 1e-5, "{architecture:?}, {name}");
+            assert_eq!(numbers(&other.logprobs(Some(PART), &trees).unwrap()), other_scores);
+        }
+    }
+}
+
+/// The largest difference, in units of the largest number.
+fn absolute(one: &[f32], other: &[f32]) -> f32 {
+    let most = one.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+    one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / most
+}
+
+/// Moves every number of a LoRA along a direction.
+fn moved(lora: &Lora, direction: &[f32], by: f32) -> Lora {
+    let mut moved = lora.clone();
+    let numbers = moved.pairs.values_mut().flat_map(|pair| pair.a.iter_mut().chain(&mut pair.b));
+    numbers.zip(direction).for_each(|(number, along)| *number += by * along);
+    moved
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let folder = tempfile::tempdir().unwrap();
+    for (architecture, part) in
+        ALL.into_iter().zip([PART, PART, PART]).chain([(Architecture::Llama, Part::ManagerCritic)])
+    {
+        let base = tiny_base(folder.path(), architecture);
+        let mut engine = engine(&base, |_| {});
+        let lora = busy_lora(&mut engine, part);
+        if part.is_critic() {
+            // A value head of zeros hands nothing back.
+            engine.forward_backward(part, &trees(), &mut |_, _, scores| vec![1.0; scores.len()]).unwrap();
+            engine.step(part, &AdamW { learning_rate: 0.3, ..AdamW::default() }).unwrap();
+            engine.adopt_matrices(part, &lora).unwrap();
+        }
+        let (_, gradient) = gradients(&mut engine, part, &trees());
+        let mut loss = |lora: &Lora| -> f64 {
+            engine.adopt_matrices(part, lora).unwrap();
+            let scores = if part.is_critic() {
+                engine.values(part, &trees())
+            } else {
+                engine.logprobs(Some(part), &trees())
+            };
+            numbers(&scores.unwrap())
+                .iter()
+                .enumerate()
+                .map(|(at, score)| f64::from(weight(at) * score))
+                .sum()
+        };
+        let mut random = fastrand::Rng::with_seed(1);
+        for _ in 0..8 {
+            let direction: Vec<f32> = gradient.iter().map(|_| random.f32() - 0.5).collect();
+            let exact: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
+            // Five-point stencil: its error is that of the fourth power of the step.
+            let step = 4e-3_f32;
+            let at = |times: f32, loss: &mut dyn FnMut(&Lora) -> f64| {
+                loss(&moved(&lora, &direction, times * step))
+            };
+            let (near, far) =
+                (at(1.0, &mut loss) - at(-1.0, &mut loss), at(2.0, &mut loss) - at(-2.0, &mut loss));
+            let found = (8.0 * near - far) / (12.0 * f64::from(step));
+            let scale = exact.abs().max(1.0);
+            assert!(
+                (exact - found).abs() / scale < 1e-3,
+                "{architecture:?} {part:?}: {exact} against {found}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_written_has_the_trainers_log_probabilities_and_depends_on_its_own_dice() {
+    let folder = tempfile::tempdir().unwrap();
+    for architecture in ALL {
+        let mut engine = engine(&tiny_base(folder.path(), architecture), |_| {});
+        busy_lora(&mut engine, PART);
+        let prompts: [Arc<[i32]>; 2] = [Arc::from([5, 9, 77, 130]), Arc::from([8])];
+        let ask = |prompt: usize, sample: u64, temperature: f32| Ask {
+            prompt: Arc::clone(&prompts[prompt]),
+            grammar: Some("(ADD|NOOP|UPDATE (1|2): [a-z]{1,12})".to_owned()),
+            max_tokens: 16,
+            temperature,
+            dice: Dice::new(&[1, prompt as u64, sample]),
+        };
+        let asks: Vec<Ask> =
+            (0..12).map(|at| ask(at % 2, at as u64, if at < 10 { 1.0 } else { 0.0 })).collect();
+        let written = engine.sample(PART, &asks).unwrap();
+        let texts: Vec<String> = written.iter().map(|w| engine.tokenizer().text(&w.branch.tokens)).collect();
+        for (text, written) in texts.iter().zip(&written) {
+            let valid = ["ADD", "NOOP"].contains(&&**text)
+                || text.starts_with("UPDATE ") && (10..=21).contains(&text.len());
+            assert!(valid || written.cut_off, "{text}");
+        }
+        assert!(texts.iter().collect::<std::collections::BTreeSet<_>>().len() > 2, "{texts:?}");
+        // Alone, a reply is the same.
+        for (ask, beside) in asks.iter().zip(&written) {
+            let alone = &engine.sample(PART, std::slice::from_ref(ask)).unwrap()[0];
+            assert_eq!(alone.branch, beside.branch);
+        }
+        let by_prompt = |prompt: usize| {
+            let branches =
+                (0..12).filter(|at| at % 2 == prompt).map(|at| written[at].branch.clone()).collect();
+            Tree { prompt: prompts[prompt].to_vec(), branches }
+        };
+        let scores = engine.logprobs(Some(PART), &[by_prompt(0), by_prompt(1)]).unwrap();
+        for (at, written) in written.iter().enumerate() {
+            let trained = &scores.values[at % 2][at / 2];
+            assert!(
+                absolute_from(trained, &written.logprobs) < 2e-5,
+                "{architecture:?}: {trained:?}, {:?}",
+                written.logprobs
+            );
+            let forced = |choice: &Choice| *choice == Choice::Forced;
+            assert!(
+                written
+                    .branch
+                    .choices
+                    .iter()
+                    .zip(trained)
+                    .all(|(choice, score)| !forced(choice) || *score == 0.0)
+            );
+        }
+    }
+}
+
+fn absolute_from(one: &[f32], other: &[f32]) -> f32 {
+    assert_eq!(one.len(), other.len());
+    one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn a_saved_part_goes_on_to_the_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = tiny_base(folder.path(), Architecture::Qwen3);
+    for part in [Part::Answer, Part::AnswerCritic] {
+        let mut first = engine(&base, |_| {});
+        let learn = |engine: &mut LocalEngine| {
+            engine.forward_backward(part, &trees(), &mut |_, _, scores| vec![-1.0; scores.len()]).unwrap();
+            let stepped = engine.step(part, &AdamW::default()).unwrap();
+            assert!(!stepped.skipped && stepped.gradient_norm > 0.0);
+        };
+        learn(&mut first);
+        let saved = first.save(part).unwrap();
+        learn(&mut first);
+        let mut second = engine(&base, |settings| settings.seed = 99);
+        second.load(part, &saved).unwrap();
+        learn(&mut second);
+        assert_eq!(first.save(part).unwrap(), second.save(part).unwrap());
+        assert!(second.load(part, &saved[1..]).is_err());
+    }
+}
+
+#[test]
+fn a_gradient_that_is_no_number_changes_nothing_and_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(&tiny_base(folder.path(), Architecture::Llama), |_| {});
+    let learn = |engine: &mut LocalEngine, value: f32| {
+        engine.forward_backward(PART, &trees(), &mut |_, _, scores| vec![value; scores.len()]).unwrap();
+        engine.step(PART, &AdamW::default()).unwrap()
+    };
+    assert!(!learn(&mut engine, -1.0).skipped);
+    let before = engine.save(PART).unwrap();
+    assert!(learn(&mut engine, f32::NAN).skipped);
+    assert_eq!(engine.save(PART).unwrap(), before);
+    assert!(!learn(&mut engine, -1.0).skipped, "the next step is not spoilt by it");
+}
