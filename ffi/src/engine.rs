@@ -125,10 +125,10 @@ impl Engine {
     }
 
     /// The memories and turns that fit a search best, without a language model.
-    #[uniffi::method(default(space = "default"))]
-    pub fn search(&self, search: Search, space: String) -> Result<Findings> {
+    pub fn search(&self, search: Search) -> Result<Findings> {
+        let space = space(&search.space)?;
         let search = search.try_into().map_err(KeepsakeError::of)?;
-        let found = self.core()?.find(&self::space(&space)?, &search);
+        let found = self.core()?.find(&space, &search);
         found.map(Findings::from).map_err(KeepsakeError::of)
     }
 

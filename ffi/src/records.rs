@@ -583,6 +583,10 @@ pub struct Search {
     /// How many are wanted, best first.
     #[uniffi(default = 10)]
     pub count: u32,
+    /// Whose memory is searched.
+    // Not an argument of its own, which would cost Kotlin and Python a buffer more.
+    #[uniffi(default = "default")]
+    pub space: String,
     /// Memories, turns or both.
     #[uniffi(default = None)]
     pub kind: Option<Kind>,

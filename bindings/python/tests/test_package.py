@@ -17,11 +17,13 @@ from keepsake import (
     HostEmbedder,
     Keepsake,
     KeepsakeError,
+    Kind,
     LanguageModel,
     LogLevel,
     LogSink,
     Meaning,
     ModelFiles,
+    UnitId,
 )
 
 
@@ -125,6 +127,18 @@ def test_why_tells_the_turns_behind_a_memory(tmp_path):
         assert bank.why(999) == []
 
 
+def test_forget_takes_whatever_names_a_memory_or_a_turn(tmp_path):
+    with Keepsake(tmp_path / "bank", model=scripted("- Tom plays the cello.", "ADD", "none", "none", " The cello")) as bank:
+        for text in ("I play the cello.", "I bake bread.", "I grow beans."):
+            bank.remember("Tom", text, "2024-03-02")
+        [memory] = bank.memories()
+        [bread] = [found for found in bank.search("bread", kind=Kind.TURN) if found.text == "I bake bread."]
+        assert bread.unit == UnitId.TURN(2)
+        [used] = [used for used in bank.ask("What does Tom play?").used if used.text == "I play the cello."]
+        assert bank.forget(memory, used, bread, bank.engine.turn(3)) == 4
+        assert bank.engine.turns() == bank.memories() == []
+
+
 class Letters(HostEmbedder):
     """Counts letters; gives something else where it is told to."""
 
@@ -147,7 +161,7 @@ def test_a_hosts_embedder_counts_and_a_wrong_one_is_told(tmp_path):
     with Keepsake(tmp_path / "bank", model=scripted("none"), embedder=Embedder.of_host(Letters())) as bank:
         bank.append("Tom", "zzz zz")
         bank.process()
-        found = bank.engine.search(keepsake.Search(text="zz z"), "default")
+        found = bank.engine.search(keepsake.Search(text="zz z"))
         assert isinstance(found.meaning, Meaning.COUNTED) and len(found.found) == 1
     for wrong in ([], [[1.0]], [[0.0] * 26], [[float("nan")] * 26]):
         with Keepsake(tmp_path / "bank", embedder=Embedder.of_host(Letters(wrong))) as bank:

@@ -12,15 +12,13 @@ from keepsake import (
     Budget,
     Cancel,
     Effort,
-    Engine,
+    Keepsake,
     KeepsakeError,
     Kind,
     LanguageModel,
     ModelFiles,
     NewTurn,
-    EngineOptions,
     Outcome,
-    Search,
     UnitId,
 )
 
@@ -49,22 +47,26 @@ class Run:
             self.model = LanguageModel.load(ModelFiles(model=default_model(), threads=2))
         else:
             self.model = LanguageModel.of_host(Scripted(scenario["model"]))
-        self.engine, self.last_turn = None, None
+        self.keepsake, self.last_turn = None, None
         self.open(scenario)
+
+    @property
+    def engine(self):
+        return self.keepsake.engine
 
     def open(self, step):
         key = bytes([step["key"]]) * 32 if "key" in step else None
-        self.engine = Engine.open(str(self.bank), EngineOptions(key=key, model=self.model))
+        self.keepsake = Keepsake(self.bank, key=key, model=self.model)
 
     def close(self, _step):
-        self.engine.shut_down()
+        self.keepsake.close()
 
     def open_another(self, step):
         self.bank = self.folder / "another"
         self.open(step)
 
     def open_again(self, _step):
-        Engine.open(str(self.bank), EngineOptions())
+        Keepsake(self.bank)
 
     def change_key(self, step):
         old, new = (bytes([step[name]]) * 32 for name in ("old", "new"))
@@ -117,9 +119,14 @@ class Run:
         if step.get("streamed_is_text"):
             assert answer.text and " ".join(streamed.split()) == answer.text
 
+    def _found(self, step):
+        options = {name: step[name] for name in ("space", "speaker", "until_time") if name in step}
+        if "kind" in step:
+            options["kind"] = Kind[step["kind"]]
+        return self.keepsake.search(step["text"], **options)
+
     def search(self, step):
-        kind = Kind[step.get("kind", "ANY")]
-        found = self.engine.search(Search(text=step["text"], kind=kind), step.get("space", "default")).found
+        found = self._found(step)
         assert (found[0].text if found else None) == step["first"]
 
     def memories(self, step):
@@ -134,7 +141,10 @@ class Run:
         assert [memory.text for memory in versions] == step["texts"]
 
     def forget(self, step):
-        assert self.engine.forget([UnitId.MEMORY(self._memory(step["of"]))]) == step["count"]
+        assert self.keepsake.forget(UnitId.MEMORY(self._memory(step["of"]))) == step["count"]
+
+    def forget_found(self, step):
+        assert self.keepsake.forget(*self._found(step)) == step["count"]
 
     def forget_everything(self, step):
         count = self.engine.forget_everything()

@@ -90,6 +90,8 @@ typedef struct {
   const cJSON *wanted;
   bool same;
   uint64_t found;
+  KeepsakeUnit units[10];
+  uint64_t unit_count;
 } Run;
 
 static const uint8_t *key_of(const cJSON *step, const char *name, uint8_t key[32]) {
@@ -192,6 +194,12 @@ static bool first_found(void *user, const KeepsakeFound *found) {
   return false;
 }
 
+static bool take_unit(void *user, const KeepsakeFound *found) {
+  Run *run = user;
+  run->units[run->unit_count++] = found->unit;
+  return run->unit_count < sizeof run->units / sizeof *run->units;
+}
+
 static uint64_t memory_of(Run *run) {
   KeepsakeStr all = {0};
   run->found = 0;
@@ -257,15 +265,32 @@ static KeepsakeStatus ask(Run *run) {
   return keepsake_ask(run->engine, keepsake_text(get(run->step, "question")), space, never, take_piece, check_answer, run);
 }
 
-static KeepsakeStatus search(Run *run) {
-  const char *kind = get(run->step, "kind");
+static KeepsakeSearch search_of(const cJSON *step) {
+  const char *kind = get(step, "kind");
   KeepsakeSearch search = {.size = sizeof search,
-                           .text = keepsake_text(get(run->step, "text")),
-                           .space = keepsake_text(get(run->step, "space")),
-                           .kind = kind ? 1 : 0};
+                           .text = keepsake_text(get(step, "text")),
+                           .space = keepsake_text(get(step, "space")),
+                           .kind = !kind ? 0 : strcmp(kind, "MEMORY") == 0 ? 1 : 2,
+                           .speaker = keepsake_text(get(step, "speaker")),
+                           .until_time = keepsake_text(get(step, "until_time"))};
+  return search;
+}
+
+static KeepsakeStatus search(Run *run) {
+  KeepsakeSearch search = search_of(run->step);
   run->found = 0, run->same = false;
   KeepsakeStatus status = keepsake_search(run->engine, &search, first_found, run);
   EXPECT(get(run->step, "first") ? run->same : run->found == 0);
+  return status;
+}
+
+static KeepsakeStatus forget_found(Run *run) {
+  KeepsakeSearch search = search_of(run->step);
+  uint64_t gone = 0;
+  run->unit_count = 0;
+  EXPECT(keepsake_search(run->engine, &search, take_unit, run) == KEEPSAKE_STATUS_OK);
+  KeepsakeStatus status = keepsake_forget(run->engine, run->units, run->unit_count, &gone);
+  EXPECT(is(run->step, "count", (double)gone));
   return status;
 }
 
@@ -340,6 +365,7 @@ static KeepsakeStatus call(Run *run) {
     EXPECT(is(step, "count", (double)gone));
     return status;
   }
+  if (!strcmp(name, "forget_found")) return forget_found(run);
   if (!strcmp(name, "forget_everything")) {
     uint64_t gone = 0;
     KeepsakeStatus status = keepsake_forget_everything(run->engine, space, &gone);

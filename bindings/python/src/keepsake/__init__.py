@@ -94,6 +94,7 @@ __all__ = [
 __version__ = version()
 
 _Path = Union[str, "os.PathLike[str]"]
+_Unit = Union[Found, Used, Memory, Turn, UnitId]
 
 
 def _wall_clock(time: datetime | str | None) -> str:
@@ -101,6 +102,15 @@ def _wall_clock(time: datetime | str | None) -> str:
     if isinstance(time, str):
         return time
     return (time or datetime.now()).replace(tzinfo=None, microsecond=0).isoformat()
+
+
+def _unit(one: _Unit) -> UnitId:
+    """Which memory or turn it is."""
+    if isinstance(one, Memory):
+        return UnitId.MEMORY(one.id)
+    if isinstance(one, Turn):
+        return UnitId.TURN(one.id)
+    return one if isinstance(one, UnitId) else one.unit
 
 
 class Keepsake:
@@ -212,7 +222,7 @@ class Keepsake:
 
     def search(self, text: str, count: int = 10, *, space: str = "default", **more: object) -> list[Found]:
         """The memories and turns that fit a text best. ``more`` are fields of :class:`Search`."""
-        return self.engine.search(Search(text=text, count=count, **more), space).found
+        return self.engine.search(Search(text=text, count=count, space=space, **more)).found
 
     # ---- what is remembered ----
 
@@ -234,9 +244,12 @@ class Keepsake:
         """Takes back what these turns changed."""
         return self.engine.undo(list(turns))
 
-    def forget(self, *units: UnitId) -> int:
-        """Removes memories and turns, so that no byte of them is left in the bank. How many there were."""
-        return self.engine.forget(list(units))
+    def forget(self, *units: _Unit) -> int:
+        """Removes memories and turns, so that no byte of them is left in the bank. How many there were.
+
+        Takes what :meth:`search` found, an answer used or :meth:`memories` listed as it is.
+        """
+        return self.engine.forget([_unit(one) for one in units])
 
     def forget_everything(self, *, space: str = "default") -> int:
         """Removes all that a space holds."""

@@ -60,7 +60,7 @@ final class Desk: ObservableObject {
     /// The memory and the turns behind it, so that it is not learnt from them again.
     func forget(_ memory: Memory) {
         act("forgetting ...") { [self] in
-            let units = [UnitId.memory(id: memory.id)] + memory.sources.map { UnitId.turn(id: $0) }
+            let units = [memory.unit] + memory.sources.map { UnitId.turn(id: $0) }
             return "\(try await bank.get().forget(units)) forgotten"
         }
     }

@@ -70,8 +70,8 @@ public final class Keepsake: Sendable {
     }
 
     /// The memories and turns that fit a search best.
-    public func search(_ search: Search, space: String = "default") async throws -> Findings {
-        try await blocking { [engine] in try engine.search(search: search, space: space) }
+    public func search(_ search: Search) async throws -> Findings {
+        try await blocking { [engine] in try engine.search(search: search) }
     }
 
     /// The memories of a space that hold, oldest first.
@@ -86,7 +86,8 @@ public final class Keepsake: Sendable {
         }
     }
 
-    /// Removes memories and turns, so that no byte of them is left in the bank. How many there were.
+    /// Removes memories and turns, so that no byte of them is left in the bank. How many there were. What was found, used
+    /// or listed has its `unit`.
     @discardableResult
     public func forget(_ units: [UnitId]) async throws -> UInt64 {
         try await blocking { [engine] in try engine.forget(units: units) }
@@ -134,6 +135,16 @@ extension Embedder {
     public static func load(_ files: EmbedderFiles) async throws -> Embedder {
         try await blocking { try load(files: files) }
     }
+}
+
+extension Memory {
+    /// What `forget` takes.
+    public var unit: UnitId { .memory(id: id) }
+}
+
+extension Turn {
+    /// What `forget` takes.
+    public var unit: UnitId { .turn(id: id) }
 }
 
 /// Runs a call that blocks where it keeps none of Swift's own threads waiting.

@@ -1246,7 +1246,7 @@ public protocol EngineProtocol: AnyObject, Sendable {
     /**
      * The memories and turns that fit a search best, without a language model.
      */
-    func search(search: Search, space: String) throws  -> Findings
+    func search(search: Search) throws  -> Findings
     
     /**
      * The turns and memories of a space that have something in common, turns first.
@@ -1654,13 +1654,12 @@ open func retry(turn: UInt64)throws  -> Bool  {
     /**
      * The memories and turns that fit a search best, without a language model.
      */
-open func search(search: Search, space: String = "default")throws  -> Findings  {
+open func search(search: Search)throws  -> Findings  {
     return try  FfiConverterTypeFindings_lift(try rustCallWithError(FfiConverterTypeKeepsakeError_lift) {
         uniffiCallStatus in
     uniffi_keepsake_ffi_fn_method_engine_search(
             self.uniffiCloneHandle(),
-        FfiConverterTypeSearch_lower(search),
-        FfiConverterString.lower(space),uniffiCallStatus
+        FfiConverterTypeSearch_lower(search),uniffiCallStatus
     )
 })
 }
@@ -4994,6 +4993,10 @@ public struct Search: Equatable, Hashable {
      */
     public var count: UInt32
     /**
+     * Whose memory is searched.
+     */
+    public var space: String
+    /**
      * Memories, turns or both.
      */
     public var kind: Kind?
@@ -5024,6 +5027,9 @@ public struct Search: Equatable, Hashable {
          * How many are wanted, best first.
          */count: UInt32 = UInt32(10), 
         /**
+         * Whose memory is searched.
+         */space: String = "default", 
+        /**
          * Memories, turns or both.
          */kind: Kind? = nil, 
         /**
@@ -5040,6 +5046,7 @@ public struct Search: Equatable, Hashable {
          */asked: String? = nil) {
         self.text = text
         self.count = count
+        self.space = space
         self.kind = kind
         self.speaker = speaker
         self.fromTime = fromTime
@@ -5065,6 +5072,7 @@ public struct FfiConverterTypeSearch: FfiConverterRustBuffer {
             try Search(
                 text: FfiConverterString.read(from: &buf), 
                 count: FfiConverterUInt32.read(from: &buf), 
+                space: FfiConverterString.read(from: &buf), 
                 kind: FfiConverterOptionTypeKind.read(from: &buf), 
                 speaker: FfiConverterOptionString.read(from: &buf), 
                 fromTime: FfiConverterOptionString.read(from: &buf), 
@@ -5076,6 +5084,7 @@ public struct FfiConverterTypeSearch: FfiConverterRustBuffer {
     public static func write(_ value: Search, into buf: inout [UInt8]) {
         FfiConverterString.write(value.text, into: &buf)
         FfiConverterUInt32.write(value.count, into: &buf)
+        FfiConverterString.write(value.space, into: &buf)
         FfiConverterOptionTypeKind.write(value.kind, into: &buf)
         FfiConverterOptionString.write(value.speaker, into: &buf)
         FfiConverterOptionString.write(value.fromTime, into: &buf)
@@ -8239,7 +8248,7 @@ private let initializationResult: InitializationResult = {
     if (uniffi_keepsake_ffi_checksum_method_engine_retry() != 41182) {
         return InitializationResult.apiChecksumMismatch
     }
-    if (uniffi_keepsake_ffi_checksum_method_engine_search() != 6006) {
+    if (uniffi_keepsake_ffi_checksum_method_engine_search() != 49167) {
         return InitializationResult.apiChecksumMismatch
     }
     if (uniffi_keepsake_ffi_checksum_method_engine_select() != 49367) {

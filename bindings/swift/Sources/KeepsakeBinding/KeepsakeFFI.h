@@ -482,7 +482,7 @@ int8_t uniffi_keepsake_ffi_fn_method_engine_retry(uint64_t ptr, uint64_t turn, R
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_FN_METHOD_ENGINE_SEARCH
 #define UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_FN_METHOD_ENGINE_SEARCH
-RustBuffer uniffi_keepsake_ffi_fn_method_engine_search(uint64_t ptr, RustBuffer search, RustBuffer space, RustCallStatus *_Nonnull out_status
+RustBuffer uniffi_keepsake_ffi_fn_method_engine_search(uint64_t ptr, RustBuffer search, RustCallStatus *_Nonnull out_status
 );
 #endif
 #ifndef UNIFFI_FFIDEF_UNIFFI_KEEPSAKE_FFI_FN_METHOD_ENGINE_SELECT

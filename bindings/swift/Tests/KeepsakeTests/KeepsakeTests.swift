@@ -143,6 +143,22 @@ final class KeepsakeTests: XCTestCase {
         XCTAssertEqual(seen.all, [2], "the first one is worked, and its outcome kept")
     }
 
+    func testWhatWasFoundUsedOrListedIsForgotten() async throws {
+        let bank = try await open("- Tom plays the cello.", "ADD", "none", "none", " The cello")
+        for text in ["I play the cello.", "I bake bread.", "I grow beans."] { try await bank.remember(said(text)) }
+        let memories = try await bank.memories()
+        let memory = try XCTUnwrap(memories.first)
+        let found = try await bank.search(Search(text: "bread", kind: .turn)).found
+        let bread = try XCTUnwrap(found.first { $0.text == "I bake bread." })
+        let answer = try await bank.ask("What does Tom play?")
+        let used = try XCTUnwrap(answer.used.first { $0.text == "I play the cello." })
+        let beans = try XCTUnwrap(bank.engine.turn(id: 3))
+        let count = try await bank.forget([memory.unit, used.unit, bread.unit, beans.unit])
+        XCTAssertEqual(count, 4)
+        XCTAssertEqual(try bank.engine.turns(), [])
+        await bank.close()
+    }
+
     func testAClosedBankSaysSoAndAnotherMayOpenIt() async throws {
         let bank = try await open()
         let elsewhere = try await thrown(KeepsakeError.self) { _ = try await self.open() }

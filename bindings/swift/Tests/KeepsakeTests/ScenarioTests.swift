@@ -62,7 +62,9 @@ private final class Run {
             let undone = try engine.undo(turns: [lastTurn])
             XCTAssertEqual(undone.turns, [lastTurn])
         case "ask": try ask(step)
-        case "search": try await search(step)
+        case "search":
+            let first = try await found(step).first
+            XCTAssertEqual(first?.text, try XCTUnwrap(step["first"]).string)
         case "memories":
             let memories = try await opened.memories(space: space(step))
             XCTAssertEqual(memories.map(\.text), step["texts"]?.strings)
@@ -71,6 +73,9 @@ private final class Run {
             XCTAssertEqual(versions.map(\.text), step["texts"]?.strings)
         case "forget":
             let count = try await opened.forget([.memory(id: memory(step))])
+            XCTAssertEqual(count, step["count"]?.number)
+        case "forget_found":
+            let count = try await opened.forget(found(step).map(\.unit))
             XCTAssertEqual(count, step["count"]?.number)
         case "forget_everything":
             let count = try await opened.forgetEverything()
@@ -127,11 +132,15 @@ private final class Run {
         }
     }
 
-    private func search(_ step: JSON) async throws {
+    private func found(_ step: JSON) async throws -> [Found] {
         let kind: Kind? = try step["kind"].map { try choose($0, from: [.any, .memory, .turn]) }
-        let text = try XCTUnwrap(step["text"]?.string)
-        let found = try await opened.search(Search(text: text, kind: kind), space: space(step)).found
-        XCTAssertEqual(found.first?.text, try XCTUnwrap(step["first"]).string)
+        let search = Search(
+            text: try XCTUnwrap(step["text"]?.string),
+            space: space(step),
+            kind: kind,
+            speaker: step["speaker"]?.string,
+            untilTime: step["until_time"]?.string)
+        return try await opened.search(search).found
     }
 
     private func counts(_ step: JSON) throws {

@@ -84,8 +84,7 @@ class Keepsake private constructor(
     }.buffer(Channel.UNLIMITED)
 
     /** The memories and turns that fit a search best. */
-    suspend fun search(search: Search, space: String = "default"): Findings =
-        withContext(dispatcher) { engine.search(search, space) }
+    suspend fun search(search: Search): Findings = withContext(dispatcher) { engine.search(search) }
 
     /** The memories of a space that hold, oldest first. */
     suspend fun memories(space: String = "default"): List<Memory> =
@@ -96,7 +95,10 @@ class Keepsake private constructor(
         engine.memory(memory)?.sources.orEmpty().mapNotNull { engine.turn(it) }
     }
 
-    /** Removes memories and turns, so that no byte of them is left in the bank. How many there were. */
+    /**
+     * Removes memories and turns, so that no byte of them is left in the bank. How many there were. What was found, used or
+     * listed has its [unit].
+     */
     suspend fun forget(units: List<UnitId>): ULong = withContext(dispatcher) { engine.forget(units) }
 
     /** Removes all that a space holds. */
@@ -130,3 +132,9 @@ class Keepsake private constructor(
         }.getOrThrow()
     }
 }
+
+/** What [Keepsake.forget] takes. */
+val Memory.unit: UnitId get() = UnitId.Memory(id)
+
+/** What [Keepsake.forget] takes. */
+val Turn.unit: UnitId get() = UnitId.Turn(id)

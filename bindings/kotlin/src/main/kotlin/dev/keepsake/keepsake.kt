@@ -992,7 +992,7 @@ internal object UniffiLib {
     ): RustBuffer.ByValue
     external fun uniffi_keepsake_ffi_fn_method_engine_retry(`ptr`: Long,`turn`: Long,uniffi_out_err: UniffiRustCallStatus, 
     ): Byte
-    external fun uniffi_keepsake_ffi_fn_method_engine_search(`ptr`: Long,`search`: RustBuffer.ByValue,`space`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
+    external fun uniffi_keepsake_ffi_fn_method_engine_search(`ptr`: Long,`search`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
     external fun uniffi_keepsake_ffi_fn_method_engine_select(`ptr`: Long,`selection`: RustBuffer.ByValue,`space`: RustBuffer.ByValue,uniffi_out_err: UniffiRustCallStatus, 
     ): RustBuffer.ByValue
@@ -1297,7 +1297,7 @@ private fun uniffiCheckApiChecksums(lib: IntegrityCheckingUniffiLib) {
     if ((lib.uniffi_keepsake_ffi_checksum_method_engine_retry() and 0xFFFF) != 41182) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
-    if ((lib.uniffi_keepsake_ffi_checksum_method_engine_search() and 0xFFFF) != 6006) {
+    if ((lib.uniffi_keepsake_ffi_checksum_method_engine_search() and 0xFFFF) != 49167) {
         throw RuntimeException("UniFFI API checksum mismatch: try cleaning and rebuilding your project")
     }
     if ((lib.uniffi_keepsake_ffi_checksum_method_engine_select() and 0xFFFF) != 49367) {
@@ -2879,7 +2879,7 @@ public interface EngineInterface {
     /**
      * The memories and turns that fit a search best, without a language model.
      */
-    fun `search`(`search`: Search, `space`: kotlin.String = "default"): Findings
+    fun `search`(`search`: Search): Findings
     
     /**
      * The turns and memories of a space that have something in common, turns first.
@@ -3433,15 +3433,14 @@ open class Engine: Disposable, AutoCloseable, EngineInterface
     /**
      * The memories and turns that fit a search best, without a language model.
      */
-    @Throws(KeepsakeException::class)override fun `search`(`search`: Search, `space`: kotlin.String): Findings {
+    @Throws(KeepsakeException::class)override fun `search`(`search`: Search): Findings {
             return FfiConverterTypeFindings.lift(
     callWithHandle {
     uniffiRustCallWithError(KeepsakeException) { _status ->
     UniffiLib.uniffi_keepsake_ffi_fn_method_engine_search(
         it,
         
-        FfiConverterTypeSearch.lower(`search`),
-        FfiConverterString.lower(`space`),_status)
+        FfiConverterTypeSearch.lower(`search`),_status)
 }
     }
     )
@@ -7061,6 +7060,11 @@ data class Search (
     var `count`: kotlin.UInt = 10u 
     , 
     /**
+     * Whose memory is searched.
+     */
+    var `space`: kotlin.String = "default" 
+    , 
+    /**
      * Memories, turns or both.
      */
     var `kind`: Kind? = null 
@@ -7102,6 +7106,7 @@ public object FfiConverterTypeSearch: FfiConverterRustBuffer<Search> {
         return Search(
             FfiConverterString.read(buf),
             FfiConverterUInt.read(buf),
+            FfiConverterString.read(buf),
             FfiConverterOptionalTypeKind.read(buf),
             FfiConverterOptionalString.read(buf),
             FfiConverterOptionalString.read(buf),
@@ -7113,6 +7118,7 @@ public object FfiConverterTypeSearch: FfiConverterRustBuffer<Search> {
     override fun allocationSize(value: Search) = (
             FfiConverterString.allocationSize(value.`text`) +
             FfiConverterUInt.allocationSize(value.`count`) +
+            FfiConverterString.allocationSize(value.`space`) +
             FfiConverterOptionalTypeKind.allocationSize(value.`kind`) +
             FfiConverterOptionalString.allocationSize(value.`speaker`) +
             FfiConverterOptionalString.allocationSize(value.`fromTime`) +
@@ -7123,6 +7129,7 @@ public object FfiConverterTypeSearch: FfiConverterRustBuffer<Search> {
     override fun write(value: Search, buf: ByteBuffer) {
             FfiConverterString.write(value.`text`, buf)
             FfiConverterUInt.write(value.`count`, buf)
+            FfiConverterString.write(value.`space`, buf)
             FfiConverterOptionalTypeKind.write(value.`kind`, buf)
             FfiConverterOptionalString.write(value.`speaker`, buf)
             FfiConverterOptionalString.write(value.`fromTime`, buf)

@@ -111,6 +111,20 @@ class KeepsakeTest {
     }
 
     @Test
+    fun whatWasFoundUsedOrListedIsForgotten() = runBlocking {
+        open(scripted("- Tom plays the cello.", "ADD", "none", "none", " The cello")).use { bank ->
+            for (text in listOf("I play the cello.", "I bake bread.", "I grow beans.")) bank.remember(said(text))
+            val memory = bank.memories().single()
+            val found = bank.search(Search("bread", kind = Kind.TURN)).found
+            val bread = found.first { it.text == "I bake bread." }
+            val used = bank.ask("What does Tom play?").used.first { it.text == "I play the cello." }
+            val beans = checkNotNull(bank.engine.turn(3uL))
+            assertEquals(4uL, bank.forget(listOf(memory.unit, used.unit, bread.unit, beans.unit)))
+            assertEquals(emptyList<Turn>(), bank.engine.turns())
+        }
+    }
+
+    @Test
     fun aClosedBankSaysSoAndAnotherMayOpenIt(): Unit = runBlocking {
         val bank = open()
         assertThrows<KeepsakeException.OpenElsewhere> { runBlocking { open() } }

@@ -59,13 +59,17 @@ class Run(scenario: JsonNode, private val folder: Path) : AutoCloseable {
         "retry" -> assertEquals(step["done"].asBoolean(), engine.retry(lastTurn))
         "undo_last" -> assertEquals(listOf(lastTurn), engine.undo(listOf(lastTurn)).turns)
         "ask" -> ask(step)
-        "search" -> search(step)
+        "search" -> assertEquals(step["first"].takeUnless { it.isNull }?.asText(), found(step).firstOrNull()?.text)
         "memories" -> assertEquals(texts(step), runBlocking { keepsake!!.memories(space(step)) }.map { it.text })
         "history" -> assertEquals(texts(step), engine.history(memory(step)).map { it.text })
         "forget" -> assertEquals(
             step["count"].asLong().toULong(),
             runBlocking { keepsake!!.forget(listOf(UnitId.Memory(memory(step)))) },
         )
+        "forget_found" -> {
+            val count = runBlocking { keepsake!!.forget(found(step).map { it.unit }) }
+            assertEquals(step["count"].asLong().toULong(), count)
+        }
         "forget_everything" -> {
             val count = runBlocking { keepsake!!.forgetEverything() }
             step["count"]?.let { assertEquals(it.asLong().toULong(), count) }
@@ -116,10 +120,15 @@ class Run(scenario: JsonNode, private val folder: Path) : AutoCloseable {
         }
     }
 
-    private fun search(step: JsonNode) {
-        val kind = step["kind"]?.let { Kind.valueOf(it.asText()) }
-        val found = runBlocking { keepsake!!.search(Search(step["text"].asText(), kind = kind), space(step)) }.found
-        assertEquals(step["first"].takeUnless { it.isNull }?.asText(), found.firstOrNull()?.text)
+    private fun found(step: JsonNode): List<Found> {
+        val search = Search(
+            text = step["text"].asText(),
+            space = space(step),
+            kind = step["kind"]?.let { Kind.valueOf(it.asText()) },
+            speaker = step["speaker"]?.asText(),
+            untilTime = step["until_time"]?.asText(),
+        )
+        return runBlocking { keepsake!!.search(search) }.found
     }
 
     private fun counts(step: JsonNode) {

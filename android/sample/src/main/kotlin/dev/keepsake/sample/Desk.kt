@@ -17,6 +17,7 @@ import dev.keepsake.android.ModelFolder
 import dev.keepsake.android.ModelImportException
 import dev.keepsake.android.SharedBank
 import dev.keepsake.android.export
+import dev.keepsake.unit
 import java.io.IOException
 import java.time.LocalDateTime
 import java.time.temporal.ChronoUnit
@@ -54,7 +55,7 @@ class Desk(private val context: Context, private val bank: SharedBank, private v
 
     /** The memory and the turns behind it, so that it is not learnt from them again. */
     fun forget(memory: Memory) = act("") {
-        val count = bank.get().forget(memory.sources.map { UnitId.Turn(it) } + UnitId.Memory(memory.id))
+        val count = bank.get().forget(memory.sources.map { UnitId.Turn(it) } + memory.unit)
         note = "$count forgotten"
     }
 
