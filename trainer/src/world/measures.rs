@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use keepsake_core::decision::{Applied, Operation};
+use keepsake_core::decision::{Applied, Guard, Operation};
 
 use super::reader::values;
 use super::story::{Gold, GoldFact, GoldTurn, Story};
@@ -13,8 +13,9 @@ use super::story::{Gold, GoldFact, GoldTurn, Story};
 /// What was done with one fact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
-    /// What the manager said; NOOP where core knew the fact and asked nobody.
-    pub decided: Operation,
+    /// What the manager said; NOOP where core knew the fact and asked nobody. `None` where nobody was asked because the
+    /// fact is none of the turn's: that is nobody's right decision.
+    pub decided: Option<Operation>,
     /// What became of it.
     pub applied: Operation,
     /// The text that the touched memory had before, where there was one.
@@ -28,7 +29,9 @@ impl Done {
     pub fn new(applied: &Applied, before: impl FnOnce(&Applied) -> Option<String>) -> Self {
         let touches = matches!(applied.operation, Operation::Update | Operation::Delete);
         Self {
-            decided: applied.decided.unwrap_or(Operation::Noop),
+            decided: applied
+                .decided
+                .or_else(|| (applied.guard == Some(Guard::AlreadyKnown)).then_some(Operation::Noop)),
             applied: applied.operation,
             target: if touches { before(applied) } else { None },
             made: applied.operation == Operation::Add || applied.beside.is_some(),
@@ -77,7 +80,7 @@ impl Operations {
     pub fn count(&mut self, gold: &Gold, old: Option<&str>, done: Option<&Done>) {
         self.facts += 1;
         let operation = operation(gold);
-        self.right += usize::from(done.is_some_and(|done| done.decided == operation));
+        self.right += usize::from(done.is_some_and(|done| done.decided == Some(operation)));
         let targets = match gold {
             Gold::Update { .. } => &mut self.updates,
             Gold::Delete { .. } => &mut self.deletes,
@@ -207,8 +210,27 @@ mod tests {
     use super::super::{Split, WorldSettings};
     use super::*;
 
+    #[test]
+    fn a_fact_that_was_dropped_unasked_is_no_right_decision() {
+        let unasked = |guard| {
+            let applied = Applied {
+                fact: "Tom is a king.".into(),
+                decided: None,
+                operation: Operation::Noop,
+                memory: None,
+                text: None,
+                beside: None,
+                guard: Some(guard),
+            };
+            let mut counts = Operations::default();
+            counts.count(&Gold::Noop, None, Some(&Done::new(&applied, |_| None)));
+            counts.right
+        };
+        assert_eq!((unasked(Guard::AlreadyKnown), unasked(Guard::Ungrounded)), (1, 0));
+    }
+
     fn done(decided: Operation, applied: Operation, target: Option<&str>, made: bool) -> Done {
-        Done { decided, applied, target: target.map(str::to_owned), made }
+        Done { decided: Some(decided), applied, target: target.map(str::to_owned), made }
     }
 
     #[test]
