@@ -2,7 +2,7 @@
 //!
 //! Values are checked here as far as they can be without a bank. This room does nothing with them.
 //!
-//! Rooms it touches: readers.
+//! Rooms it touches: dialogues.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use keepsake_core::Selection;
 use keepsake_core::config::Retention;
 use keepsake_core::types::{InvalidInput, Origin, SpaceId, Timestamp, UnitId};
 
-use crate::readers;
+use keepsake_dialogues as dialogues;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -283,7 +283,7 @@ pub(crate) enum DateOrder {
     Mdy,
 }
 
-impl From<DateOrder> for readers::DateOrder {
+impl From<DateOrder> for dialogues::DateOrder {
     fn from(order: DateOrder) -> Self {
         match order {
             DateOrder::Dmy => Self::Dmy,

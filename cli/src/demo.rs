@@ -1,7 +1,7 @@
 //! `demo`: the shipped conversation is remembered live, then questions are answered from it.
 //!
 //! It shows what the engine and the default model really do, failures included; nothing is retried or
-//! polished. Rooms it touches: args, exit, interrupt, open, output, readers, shapes, words, work.
+//! polished. Rooms it touches: args, exit, interrupt, open, output, dialogues, shapes, words, work.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -15,11 +15,11 @@ use serde::Deserialize;
 use crate::args::{Demo, Global};
 use crate::exit::Failure;
 use crate::open::{Needs, Opened, Surroundings};
-use crate::readers::jsonl;
 use crate::shapes::{
     DemoAnswer, DemoBody, DemoSeconds, DemoTotals, DemoTurn, Document, MachineShape, count_operations,
 };
 use crate::{interrupt, open, output, words, work};
+use keepsake_dialogues::jsonl;
 
 const CONVERSATION: &str = include_str!("../demo/conversation.jsonl");
 const QUESTIONS: &str = include_str!("../demo/questions.json");

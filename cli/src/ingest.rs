@@ -3,7 +3,7 @@
 //! The file is read and checked in full before anything is stored; then all turns are stored, durably; then
 //! the queue is worked. A second run of the same command finds the turns by their references and goes on.
 //!
-//! Rooms it touches: args, exit, interrupt, open, output, readers, shapes, work.
+//! Rooms it touches: args, exit, interrupt, open, output, dialogues, shapes, work.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,11 +18,11 @@ use serde_json::Value;
 use crate::args::{Format, Global, Ingest};
 use crate::exit::Failure;
 use crate::open::{Needs, Opened, Surroundings};
-use crate::readers::chat::{Chat, ChatError};
-use crate::readers::chat_json::Defaults;
-use crate::readers::{chat, chat_json, jsonl, locomo};
 use crate::shapes::{Document, IngestBody, count_operations};
 use crate::{interrupt, open, output, work};
+use keepsake_dialogues::chat::{Chat, ChatError};
+use keepsake_dialogues::chat_json::Defaults;
+use keepsake_dialogues::{chat, chat_json, jsonl, locomo};
 
 /// Reads, stores and works through.
 pub(crate) fn run(args: &Ingest, global: &Global, around: &Surroundings) -> Result<(), Failure> {

@@ -17,7 +17,6 @@ mod models;
 mod open;
 mod output;
 mod read;
-mod readers;
 mod remember;
 mod shapes;
 mod transfer;

@@ -1,6 +1,6 @@
 //! `export` and `import`: moving a bank out and in.
 //!
-//! Rooms it touches: args, exit, open, output, readers, shapes.
+//! Rooms it touches: args, exit, open, output, dialogues, shapes.
 
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
@@ -13,9 +13,9 @@ use keepsake_core::{Engine, Imported};
 use crate::args::{Export, ExportFormat, Global, Import};
 use crate::exit::{Exit, Failure};
 use crate::open::{Needs, Surroundings};
-use crate::readers::mem0;
 use crate::shapes::{Document, ImportBody, TransferBody};
 use crate::{open, output};
+use keepsake_dialogues::mem0;
 
 /// Writes a space, or all, to a file or to standard output.
 pub(crate) fn export(args: &Export, global: &Global, around: &Surroundings) -> Result<(), Failure> {

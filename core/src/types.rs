@@ -281,6 +281,26 @@ impl NewTurn {
         })
     }
 
+    /// Who says it.
+    pub fn speaker(&self) -> &str {
+        &self.speaker
+    }
+
+    /// What is said.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// When, by the wall clock.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The host's own name for it.
+    pub fn reference(&self) -> Option<&str> {
+        self.reference.as_deref()
+    }
+
     /// In another space.
     #[must_use]
     pub fn in_space(mut self, space: SpaceId) -> Self {

@@ -1,12 +1,8 @@
-//! A messenger's log, in either order of day and month. Rooms it touches: core, readers.
+//! A messenger's log, in either order of day and month. Rooms it touches: core, dialogues.
 #![no_main]
 
-#[allow(dead_code)]
-#[path = "../../cli/src/readers/mod.rs"]
-mod readers;
-
 use keepsake_core::types::SpaceId;
-use readers::{DateOrder, chat};
+use keepsake_dialogues::{DateOrder, chat};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     for order in [None, Some(DateOrder::Dmy), Some(DateOrder::Mdy)] {

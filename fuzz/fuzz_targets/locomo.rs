@@ -1,10 +1,6 @@
-//! Conversations of the LoCoMo data set. Rooms it touches: core, readers.
+//! Conversations of the LoCoMo data set. Rooms it touches: core, dialogues.
 #![no_main]
-
-#[allow(dead_code)]
-#[path = "../../cli/src/readers/mod.rs"]
-mod readers;
 
 use keepsake_core::types::SpaceId;
 
-libfuzzer_sys::fuzz_target!(|text: &str| drop(readers::locomo::read(text, "locomo", &SpaceId::default())));
+libfuzzer_sys::fuzz_target!(|text: &str| drop(keepsake_dialogues::locomo::read(text, "locomo", &SpaceId::default())));

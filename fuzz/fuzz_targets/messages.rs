@@ -1,12 +1,8 @@
-//! Messages of chat models, as JSON. Rooms it touches: core, readers.
+//! Messages of chat models, as JSON. Rooms it touches: core, dialogues.
 #![no_main]
 
-#[allow(dead_code)]
-#[path = "../../cli/src/readers/mod.rs"]
-mod readers;
-
 use keepsake_core::types::{SpaceId, Timestamp};
-use readers::chat_json::{Defaults, read};
+use keepsake_dialogues::chat_json::{Defaults, read};
 
 libfuzzer_sys::fuzz_target!(|text: &str| {
     let defaults = Defaults { speaker: "user", time: Some(Timestamp::from_seconds(0)) };

@@ -1,10 +1,6 @@
-//! Turns as JSON lines: they are read, or refused, and never panic. Rooms it touches: core, readers.
+//! Turns as JSON lines: they are read, or refused, and never panic. Rooms it touches: core, dialogues.
 #![no_main]
-
-#[allow(dead_code)]
-#[path = "../../cli/src/readers/mod.rs"]
-mod readers;
 
 use keepsake_core::types::SpaceId;
 
-libfuzzer_sys::fuzz_target!(|text: &str| drop(readers::jsonl::read(text, "turns", &SpaceId::default())));
+libfuzzer_sys::fuzz_target!(|text: &str| drop(keepsake_dialogues::jsonl::read(text, "turns", &SpaceId::default())));

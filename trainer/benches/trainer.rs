@@ -158,6 +158,8 @@ impl PyTorch {
             .arg(script)
             .args([model.parent().unwrap().as_os_str(), model.file_name().unwrap()])
             .arg(THREADS.to_string())
+            // As a user starts it.
+            .env_remove("OMP_WAIT_POLICY")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

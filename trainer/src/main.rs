@@ -8,17 +8,22 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+mod flags;
+
 use clap::{Args, Parser, Subcommand};
 use keepsake_core::config::Config;
 use keepsake_core::model::{LanguageModel, LlamaModel, LlamaSettings, Role};
+use keepsake_dialogues::questions::Layout;
 use keepsake_trainer::parity::{ParityError, parity};
 use keepsake_trainer::record;
-use keepsake_trainer::run::{self, Ended, RunConfig, RunError};
+use keepsake_trainer::run::{self, Begin, Ended, RunConfig, RunError};
 use keepsake_trainer::tasks::Played;
 use keepsake_trainer::train::reinforce::{evaluate, means};
 use keepsake_trainer::verl::{self, Made, VerlError};
 use keepsake_trainer::weights::{self, Base, Precision, WeightsError};
 use keepsake_trainer::world::{Split, WorldSettings};
+
+use self::flags::Flags;
 
 /// Trains Keepsake's agents on the model that ships, and exports adapters that the device loads.
 #[derive(Parser)]
@@ -30,7 +35,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Train as a settings file says
+    /// Train: sft, answer, manager or joint; or as a settings file says
+    #[command(after_help = TRAIN_HELP)]
     Train(Train),
     /// Play held-out scenes greedily: rewards, and operations against gold
     Held(Held),
@@ -46,6 +52,8 @@ enum Command {
     ExportVerl(ExportVerl),
     /// Judge replies, a JSON line each, for another trainer
     Reward,
+    /// Say which files of conversations are read
+    Data,
     /// Write the report of a run anew
     Report {
         /// The run's folder
@@ -53,11 +61,26 @@ enum Command {
     },
 }
 
+const TRAIN_HELP: &str = "\
+Examples:
+  keepsake-trainer train sft --role manager --model base.gguf --run runs/manager-sft
+  keepsake-trainer train manager --algo grpo --model base.gguf --begin-manager runs/manager-sft/manager.gguf --run runs/manager
+  keepsake-trainer train joint --config joint.toml --run runs/joint --resume";
+
+fn data_help() -> String {
+    format!(
+        "LoCoMo: its JSON files, a list of conversations or one alone.\n\
+         LongMemEval: its JSON files, oracle or with haystacks.\n\
+         Multi-Session Chat: the persona summaries, a conversation a line; notes, no questions.\n\
+         JSON lines of your own. {}",
+        Layout::JSONL
+    )
+}
+
 #[derive(Args)]
 struct Train {
-    /// The settings file
-    #[arg(long)]
-    config: PathBuf,
+    #[command(flatten)]
+    flags: Flags,
     /// The folder that the run is kept in
     #[arg(long)]
     run: PathBuf,
@@ -71,6 +94,9 @@ struct Held {
     /// The settings file
     #[arg(long)]
     config: PathBuf,
+    /// Who plays: manager or answer [default: who learns by the settings]
+    #[arg(long, value_parser = role)]
+    role: Option<Role>,
     /// An adapter; without one the base alone plays
     #[arg(long)]
     adapter: Option<PathBuf>,
@@ -219,27 +245,36 @@ fn work(command: Command) -> Result<(), Failure> {
             let judged = verl::serve_rewards(std::io::stdin().lock(), std::io::stdout().lock());
             judged.map_err(|error| Failure::Other(format!("the replies cannot be read or answered: {error}")))
         }
+        Command::Data => {
+            println!("{}", data_help());
+            Ok(())
+        }
         Command::Report { folder } => Ok(record::report(&folder)?),
     }
 }
 
-fn train(Train { config, run, resume }: &Train) -> Result<(), Failure> {
+fn train(Train { flags, run, resume }: &Train) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let thrown = Arc::clone(&stop);
     ctrlc::set_handler(move || thrown.store(true, Ordering::Relaxed))
         .map_err(|error| Failure::Other(format!("Ctrl-C cannot be caught: {error}")))?;
-    match run::train(&RunConfig::read(config)?, run, *resume, &stop)? {
-        Ended::Whole { adapter } => println!("{}", adapter.display()),
+    match run::train(&flags.settings()?, run, *resume, &stop)? {
+        Ended::Whole { adapters } => adapters.iter().for_each(|adapter| println!("{}", adapter.display())),
         Ended::Stopped { step } => println!("stopped before step {step}, and saved: go on with --resume"),
     }
     Ok(())
 }
 
-fn held(Held { config, adapter, on_device }: &Held) -> Result<(), Failure> {
-    let config = RunConfig { begin: adapter.clone(), ..RunConfig::read(config)? };
-    let scenes = run::scenes(&config, Split::Held)?;
+fn held(Held { config, role, adapter, on_device }: &Held) -> Result<(), Failure> {
+    let mut config = RunConfig::read(config)?;
+    let role = role.unwrap_or(config.role.roles()[0]);
+    config.begin = match role {
+        Role::Manager => Begin { manager: adapter.clone(), answer: None },
+        Role::Answer => Begin { manager: None, answer: adapter.clone() },
+    };
+    let scenes = run::material::scenes(&config, role, Split::Held)?;
     let values = if *on_device {
-        let adapters = adapter.iter().map(|path| (config.role, path.clone())).collect();
+        let adapters = adapter.iter().map(|path| (role, path.clone())).collect();
         let settings = LlamaSettings { adapters, ..LlamaSettings::new(&config.model) };
         let model = Arc::new(LlamaModel::load(&settings).map_err(RunError::from)?);
         let mut played: Vec<Played> = Vec::with_capacity(scenes.len());

@@ -6,6 +6,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::{apart, busy_lora, engine, flat, furthest, tiny_base, trees};
@@ -27,11 +28,16 @@ fn weight(at: usize) -> f32 {
 
 /// Gradients of that loss.
 fn gradients(engine: &mut LocalEngine, part: Part, trees: &[Tree]) -> (Vec<f32>, Vec<f32>) {
-    let mut at = 0;
+    let branches = trees.iter().enumerate().flat_map(|(tree, of)| {
+        of.branches.iter().enumerate().map(move |(branch, tokens)| ((tree, branch), tokens.tokens.len()))
+    });
+    let mut count = 0;
+    let firsts: BTreeMap<(usize, usize), usize> =
+        branches.map(|(which, length)| (which, (count, count += length).0)).collect();
     let scores = engine
-        .forward_backward(part, trees, &mut |_, _, scores| {
-            at += scores.len();
-            (at - scores.len()..at).map(weight).collect()
+        .forward_backward(part, trees, &mut |tree, branch, scores| {
+            let first = firsts[&(tree, branch)];
+            (first..first + scores.len()).map(weight).collect()
         })
         .unwrap();
     let gradients = engine.gradients(part).unwrap();
@@ -63,6 +69,47 @@ fn sharing_a_prompt_packing_and_recomputing_change_nothing() {
             assert!(furthest(&scores, &other_scores) < 1e-5, "{architecture:?}, {name}");
             assert!(absolute(&gradient, &other_gradient) < 1e-5, "{architecture:?}, {name}");
             assert_eq!(numbers(&other.logprobs(Some(PART), &trees).unwrap()), other_scores);
+        }
+    }
+}
+
+/// Trees whose prompts begin with the same forty tokens, one of them with no more.
+fn alike() -> Vec<Tree> {
+    let mut trees = trees();
+    trees.push(Tree { prompt: Vec::new(), ..trees[1].clone() });
+    for tree in &mut trees {
+        let own = std::mem::take(&mut tree.prompt);
+        tree.prompt = (50..90).chain(own).collect();
+    }
+    trees
+}
+
+#[test]
+fn a_beginning_that_different_prompts_share_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for architecture in ALL {
+        let base = tiny_base(folder.path(), architecture);
+        let mut shared = engine(&base, |_| {});
+        let mut apart = engine(&base, |settings| settings.shared_tokens = 0);
+        let lora = busy_lora(&mut shared, PART);
+        apart.adopt(PART, &lora).unwrap();
+        let (scores, gradient) = gradients(&mut shared, PART, &alike());
+        let (other_scores, other_gradient) = gradients(&mut apart, PART, &alike());
+        assert!(furthest(&scores, &other_scores) < 1e-5, "{architecture:?}");
+        assert!(absolute(&gradient, &other_gradient) < 1e-5, "{architecture:?}");
+
+        let ask = |(at, tree): (usize, Tree)| Ask {
+            prompt: tree.prompt.into(),
+            grammar: None,
+            max_tokens: 6,
+            temperature: 1.0,
+            dice: Dice::new(&[at as u64]),
+        };
+        let asks: Vec<Ask> = alike().into_iter().rev().enumerate().map(ask).collect();
+        let (written, other) = (shared.sample(PART, &asks).unwrap(), apart.sample(PART, &asks).unwrap());
+        for (one, other) in written.iter().zip(&other) {
+            assert_eq!(one.branch, other.branch, "{architecture:?}");
+            assert!(furthest(&one.logprobs, &other.logprobs) < 1e-5, "{architecture:?}");
         }
     }
 }

@@ -20,6 +20,11 @@ const IMITATION: &str = "[learn]\nfrom = \"gold\"\nsamples = 3\n";
 const GRPO: &str = "[learn]\nfrom = \"rewards\"\nscenes = 2\ngroup = 2\nalgorithm = { kind = \"grpo\" }\n";
 const PPO: &str = "[learn]\nfrom = \"rewards\"\nscenes = 1\ngroup = 2\nalgorithm = { kind = \"ppo\" }\n";
 
+const NESTED: &str = "[joint]\ntogether = \"nested\"\nphase = 3\n[learn]\nfrom = \"rewards\"\nscenes = 1\ngroup = 2\n\
+                      algorithm = { kind = \"grpo\" }\njudge = { by = \"agent\", answers = 2 }\n";
+const ALTERNATING: &str = "[joint]\nphase = 2\n[learn]\nfrom = \"rewards\"\nscenes = 2\ngroup = 2\n\
+                           algorithm = { kind = \"ppo\" }\n";
+
 fn config(folder: &Path, role: &str, learn: &str, steps: u64) -> RunConfig {
     let model = tiny_base(folder, Architecture::Qwen2);
     let text = format!(
@@ -40,8 +45,12 @@ fn train(config: &RunConfig, folder: &Path, resume: bool) -> Ended {
 /// A run's files, times apart.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
-    for name in ["manager.gguf", "samples.jsonl"] {
+    for name in ["manager.gguf", "answer.gguf", "samples.jsonl"] {
         found.insert(name.to_owned(), std::fs::read(folder.join(name)).unwrap_or_default());
+    }
+    for entry in std::fs::read_dir(folder.join("state-6")).unwrap() {
+        let path = entry.unwrap().path();
+        found.insert(path.file_name().unwrap().display().to_string(), std::fs::read(&path).unwrap());
     }
     let log = std::fs::read_to_string(folder.join("log.jsonl")).unwrap();
     let timeless = log.lines().map(|line| {
@@ -56,14 +65,20 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn a_run_that_was_stopped_ends_as_one_that_was_not() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, learn) in [("imitation", IMITATION), ("grpo", GRPO), ("ppo", PPO)] {
+    for (name, role, learn) in [
+        ("imitation", "manager", IMITATION),
+        ("grpo", "manager", GRPO),
+        ("ppo", "manager", PPO),
+        ("nested", "joint", NESTED),
+        ("alternating", "joint", ALTERNATING),
+    ] {
         let (whole, halves) =
             (folder.path().join(format!("{name}-whole")), folder.path().join(format!("{name}-halves")));
-        let long = config(folder.path(), "manager", learn, 4);
-        let Ended::Whole { adapter } = train(&long, &whole, false) else { panic!("it was not stopped") };
-        assert!(adapter.exists() && whole.join("report.md").exists());
-        // Two steps first; then as many as the whole run has.
-        train(&config(folder.path(), "manager", learn, 2), &halves, false);
+        let long = config(folder.path(), role, learn, 6);
+        let Ended::Whole { adapters } = train(&long, &whole, false) else { panic!("it was not stopped") };
+        assert!(adapters[0].exists() && whole.join("report.md").exists());
+        // Five steps first, which ends inside a phase; then as many as the whole run has.
+        train(&config(folder.path(), role, learn, 5), &halves, false);
         train(&long, &halves, true);
         assert!(files(&whole) == files(&halves), "{name}");
     }
@@ -84,9 +99,10 @@ fn a_stop_saves_and_says_where_it_goes_on() {
 fn the_device_loads_what_was_trained_and_refuses_it_for_another_agent() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), "answer", GRPO, 1);
-    let Ended::Whole { adapter } = train(&config, &folder.path().join("run"), false) else {
+    let Ended::Whole { adapters } = train(&config, &folder.path().join("run"), false) else {
         panic!("it was not stopped")
     };
+    let adapter = &adapters[0];
     let settings = |role| LlamaSettings {
         adapters: [(role, adapter.clone())].into(),
         ..LlamaSettings::new(&config.model)
@@ -118,4 +134,45 @@ fn what_cannot_be_gone_on_with_is_refused_by_name() {
     assert!(read(&good.replace("\"cpu\"", "\"gpu\"")).contains("cuda:0"));
     assert!(read(&good.replace("rank = 2", "rank = 0")).contains("engine.rank"));
     assert!(run::load(&RunConfig { model: "/nowhere.gguf".into(), ..first }).is_err());
+}
+
+/// Two turns with a question about both.
+const TALK: &str = r#"{"time":"2024-03-02T10:15","speaker":"Maria","text":"I have a dog.","id":"a"}
+{"time":"2024-03-02T10:16","speaker":"Maria","text":"He is called Scout.","id":"b"}
+{"question":"Which pet does Maria have?","answer":"a dog called Scout","evidence":["a","b"]}
+{"question":"What is a secret?","answer":""}"#;
+
+#[test]
+fn conversations_of_files_are_learnt_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = folder.path().join("talk.jsonl");
+    std::fs::write(&talk, TALK).unwrap();
+    let judged = "judge = { by = \"agent\" }\n";
+    for (role, learn) in [("manager", GRPO), ("answer", GRPO), ("joint", ALTERNATING)] {
+        let mut config = config(folder.path(), role, &format!("{learn}{judged}"), 2);
+        config.world.stories = 0;
+        config.data.files = vec![talk.clone()];
+        let run = folder.path().join(role);
+        assert!(matches!(train(&config, &run, false), Ended::Whole { .. }));
+        let samples = std::fs::read_to_string(run.join("samples.jsonl")).unwrap();
+        let about = if role == "answer" { "Which pet" } else { "Maria: He is called Scout." };
+        assert!(samples.contains(about) && !samples.contains("secret"), "{samples}");
+    }
+}
+
+#[test]
+fn settings_that_do_not_fit_together_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |role: &str, learn: &str| {
+        config(folder.path(), "manager", IMITATION, 1);
+        let text = std::fs::read_to_string(folder.path().join("run.toml")).unwrap();
+        let file = folder.path().join("bad.toml");
+        let text = text.replace("\"manager\"", &format!("\"{role}\"")).replace(IMITATION, learn);
+        std::fs::write(&file, text).unwrap();
+        RunConfig::read(&file).unwrap_err().to_string()
+    };
+    assert!(refused("joint", IMITATION).contains("from rewards only"));
+    assert!(refused("joint", &NESTED.replace("answers = 2", "answers = 1")).contains("answers = 2"));
+    assert!(refused("joint", &NESTED.replace("grpo", "ppo")).contains("grpo"));
+    assert!(refused("manager", &format!("{GRPO}[data]\nfiles = [\"a\"]\n")).contains("by = \"agent\""));
 }

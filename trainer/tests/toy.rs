@@ -22,7 +22,7 @@ use keepsake_trainer::algo::value::ValueSettings;
 use keepsake_trainer::engine::local::LocalEngine;
 use keepsake_trainer::engine::{AdamW, Part, PolicyEngine};
 use keepsake_trainer::record::{SampleLine, Values};
-use keepsake_trainer::tasks::{Played, Scene, TaskError};
+use keepsake_trainer::tasks::{Draw, Nested, Played, Scene, TaskError};
 use keepsake_trainer::train::reinforce::{Algorithm, ReinforceSettings, evaluate, reinforce};
 use keepsake_trainer::train::{TrainError, Watch};
 use keepsake_trainer::weights::Architecture;
@@ -33,25 +33,51 @@ const WORDS: [&str; 4] = ["north", "south", "east", "west"];
 /// A letter that wants its word.
 struct Letter(usize);
 
+/// What an agent says to a letter.
+fn said(model: &dyn LanguageModel, role: Role, letter: usize) -> Result<String, TaskError> {
+    let letter = char::from(b'a' + 5 * letter as u8);
+    let request = Request {
+        role,
+        chat: Chat { system: "s".into(), user: letter.to_string().repeat(6), reply_start: String::new() },
+        grammar: Some(format!("({})", WORDS.join("|"))),
+        max_tokens: 8,
+        sampling: Sampling::Greedy,
+    };
+    let reply = model.complete(&request, &Cancel::new(), &mut |_| ControlFlow::Continue(()));
+    Ok(reply.map_err(|error| TaskError::Pipeline(error.to_string()))?.text)
+}
+
 impl Scene for Letter {
     fn play(&self, model: Arc<dyn LanguageModel>) -> Result<Played, TaskError> {
-        let letter = char::from(b'a' + 5 * self.0 as u8);
-        let request = Request {
-            role: Role::Manager,
-            chat: Chat { system: "s".into(), user: letter.to_string().repeat(6), reply_start: String::new() },
-            grammar: Some(format!("({})", WORDS.join("|"))),
-            max_tokens: 8,
-            sampling: Sampling::Greedy,
-        };
-        let reply = model
-            .complete(&request, &Cancel::new(), &mut |_| ControlFlow::Continue(()))
-            .map_err(|error| TaskError::Pipeline(error.to_string()))?;
-        let right = reply.text == WORDS[self.0];
-        Ok(Played { reward: Some(f64::from(u8::from(right))), said: reply.text, ..Played::default() })
+        let reply = said(&*model, Role::Manager, self.0)?;
+        let reward = Some(f64::from(u8::from(reply == WORDS[self.0])));
+        Ok(Played { reward, said: reply, ..Played::default() })
     }
 
     fn about(&self) -> String {
         format!("letter {}", self.0)
+    }
+}
+
+/// The same, behind which the answer agent is asked for the word of the opposite letter, three times.
+struct Both(usize);
+
+impl Scene for Both {
+    fn play(&self, model: Arc<dyn LanguageModel>) -> Result<Played, TaskError> {
+        let mut played = Letter(self.0).play(Arc::clone(&model))?;
+        let mut draws = Vec::new();
+        for call in 1..4 {
+            let right = said(&*model, Role::Answer, self.0)? == WORDS[3 - self.0];
+            draws.push(Draw { reward: Some(f64::from(u8::from(right))), calls: call..call + 1 });
+        }
+        let shares = draws.iter().filter_map(|draw| draw.reward).sum::<f64>() / 3.0;
+        played.parts = vec![("answers".to_owned(), shares)];
+        played.answers = vec![Nested { draws }];
+        Ok(played)
+    }
+
+    fn about(&self) -> String {
+        Letter(self.0).about()
     }
 }
 
@@ -91,6 +117,8 @@ impl Watch for Notes {
 fn settings(algorithm: Algorithm, steps: u64) -> ReinforceSettings {
     ReinforceSettings {
         role: Role::Manager,
+        nested: false,
+        joint: false,
         algorithm,
         policy: PolicySettings::default(),
         learning: Schedule::constant(0.004, 5),
@@ -102,6 +130,7 @@ fn settings(algorithm: Algorithm, steps: u64) -> ReinforceSettings {
         minibatches: 1,
         temperature: 1.0,
         evaluate_every: 0,
+        evaluates_end: false,
         save_every: 0,
         seed: 1,
         context_tokens: 512,
@@ -162,6 +191,23 @@ fn grpo_with_several_steps_a_batch_and_a_reference_learns_the_table() {
 #[test]
 fn ppo_learns_the_table() {
     learns(&ReinforceSettings { learning: Schedule::constant(0.002, 5), ..settings(ppo(), 240) });
+}
+
+/// Both agents learn in the same steps, each from its own groups.
+#[test]
+fn nested_groups_teach_both_agents() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = engine(&tiny_base(folder.path(), Architecture::Llama), |_| {});
+    let tokenizer = Arc::clone(engine.tokenizer());
+    let scenes: Vec<Box<dyn Scene>> = (0..4).map(|letter| Box::new(Both(letter)) as Box<dyn Scene>).collect();
+    let algorithm = Algorithm::Grpo { baseline: Baseline::default() };
+    let settings = ReinforceSettings { nested: true, joint: true, group: 12, ..settings(algorithm, 120) };
+    let mut notes = Notes::default();
+    reinforce(&mut engine, &tokenizer, &scenes, &[], &settings, 0, &mut notes).unwrap();
+    assert_eq!(notes.state.iter().map(|(part, _)| *part).collect::<Vec<_>>(), [Part::Manager, Part::Answer]);
+    let (values, _) = evaluate(&mut engine, &tokenizer, &scenes, 512).unwrap();
+    println!("{values:?}");
+    assert!(values.iter().take(2).all(|(_, value)| *value > 0.9), "{values:?}");
 }
 
 #[test]

@@ -3,10 +3,9 @@
 //! The bank is in memory and gone afterwards; no language model is asked. Values are percent, as metrics of the field
 //! define them: of each question's evidence, whether any, which fraction, and whether all of it is among the first k.
 //!
-//! It has a grammar of its own, since its `--json` takes a file. Rooms it touches: exit, found, open, output, readers.
+//! It has a grammar of its own, since its `--json` takes a file. Rooms it touches: exit, found, open, output,
+//! dialogues.
 
-mod locomo;
-mod longmemeval;
 mod plot;
 mod recall;
 
@@ -21,8 +20,8 @@ use keepsake_core::config::{Around, Config, Ranking, Take};
 use keepsake_core::embed::OnnxEmbedder;
 use keepsake_core::types::{Cancel, NewTurn, SpaceId, Timestamp};
 use keepsake_core::{Budget, Engine, Filter, Kind, Search, Setup};
+use keepsake_dialogues::questions::{self, Asked, Dialogue, Gold, Layout};
 use serde::Serialize;
-use serde_json::Value;
 
 use self::recall::{Judged, Recall};
 use crate::args::Global;
@@ -83,6 +82,8 @@ enum Format {
     Locomo,
     /// Turns are the units; evidence counts by session, and by round of user and assistant
     Longmemeval,
+    /// JSON lines of turns and questions: `keepsake-trainer data`
+    Jsonl,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -147,16 +148,11 @@ pub(crate) fn run(args: &[OsString], global: &Global, around: &Surroundings) -> 
     let bench = Searching { embedder, config: config(args.mode, args.plain) };
     let mut left_out = LeftOut::default();
     let mut ranked = Vec::new();
-    let gold = args.gold.as_deref().map(locomo::gold).transpose()?;
+    let gold = args.gold.as_deref().map(gold).transpose()?;
     for file in &args.files {
-        let (items, format) = items(file, args.format)?;
-        for item in items {
-            ranked.extend(match format {
-                Format::Locomo => locomo::ranked(&item, file, gold.as_ref(), &bench, &mut left_out)?,
-                Format::Longmemeval => {
-                    longmemeval::ranked(&item, file, &bench, &mut left_out)?.into_iter().collect()
-                }
-            });
+        let (layout, dialogues) = dialogues(file, args.format, gold.as_ref())?;
+        for dialogue in dialogues {
+            ranked.extend(of_dialogue(dialogue, layout, &bench, &mut left_out)?);
         }
     }
     let rounds: Vec<Judged> = ranked.iter().filter_map(|one| one.round.clone()).collect();
@@ -205,23 +201,83 @@ fn config(mode: Mode, plain: bool) -> Config {
     Config { ranking, around, ..Config::default() }
 }
 
-/// The items of a file: a list, or one alone.
-fn items(file: &Path, format: Option<Format>) -> Result<(Vec<Value>, Format), Failure> {
-    let text = fs::read_to_string(file).map_err(|error| fault(file, &error.to_string()))?;
-    let items = match serde_json::from_str(&text) {
-        Ok(Value::Array(items)) => items,
-        Ok(one @ Value::Object(_)) => vec![one],
-        Ok(_) => return Err(fault(file, "it is neither a list nor an object")),
-        Err(error) => return Err(fault(file, &crate::readers::json_fault(&error))),
+fn gold(file: &Path) -> Result<Gold, Failure> {
+    questions::gold(&text(file)?).map_err(|what| fault(file, &what))
+}
+
+/// The conversations of a file. What cannot be used is said.
+fn dialogues(
+    file: &Path,
+    format: Option<Format>,
+    gold: Option<&Gold>,
+) -> Result<(Layout, Vec<Dialogue>), Failure> {
+    let text = text(file)?;
+    let layout = match format {
+        Some(Format::Locomo) => Layout::Locomo,
+        Some(Format::Longmemeval) => Layout::Longmemeval,
+        Some(Format::Jsonl) => Layout::Jsonl,
+        None => Layout::of(&text).filter(|layout| *layout != Layout::Msc).ok_or_else(|| {
+            fault(file, "it is neither of LoCoMo nor of LongMemEval, nor JSON lines with questions: name its --format")
+        })?,
     };
-    let is = |key| items.first().is_some_and(|item| item.get(key).is_some());
-    let format = match format {
-        Some(format) => format,
-        None if is("conversation") => Format::Locomo,
-        None if is("haystack_sessions") => Format::Longmemeval,
-        None => return Err(fault(file, "it is neither of LoCoMo nor of LongMemEval: name its --format")),
-    };
-    Ok((items, format))
+    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+    let found = questions::read(&text, &stem, layout, gold).map_err(|what| fault(file, &what))?;
+    found.left_out.iter().for_each(|what| output::note(&format!("left out: {}: {what}", file.display())));
+    Ok((layout, found.dialogues))
+}
+
+/// What is found for the questions of a conversation.
+fn of_dialogue(
+    dialogue: Dialogue,
+    layout: Layout,
+    bench: &Searching,
+    left_out: &mut LeftOut,
+) -> Result<Vec<Ranked>, Failure> {
+    let Some(last) = dialogue.turns.iter().map(NewTurn::time).max() else { return Ok(Vec::new()) };
+    let engine = bench.over(dialogue.turns)?;
+    let mut ranked = Vec::new();
+    for asked in &dialogue.questions {
+        let by_session = layout == Layout::Longmemeval;
+        if !asked.is_answerable() {
+            left_out.unanswerable += 1;
+        } else if if by_session { asked.sessions.is_empty() } else { asked.evidence.is_empty() } {
+            left_out.without_evidence += 1;
+        } else {
+            let found = references(&engine, &asked.text, asked.at.unwrap_or(last))?;
+            ranked.push(if by_session { by_sessions(asked, &found) } else { by_turns(asked, &found) });
+        }
+    }
+    Ok(ranked)
+}
+
+fn by_turns(asked: &Asked, found: &[String]) -> Ranked {
+    Ranked { judged: Judged::new(&asked.category, &asked.evidence, found), round: None }
+}
+
+/// By session, and by round of user and assistant: a reference is `place/session/round/number`.
+fn by_sessions(asked: &Asked, found: &[String]) -> Ranked {
+    let rounds = grouped(&asked.evidence, 1);
+    let judged = |gold: &[String], parts: usize| Judged::new(&asked.category, gold, &grouped(found, parts));
+    let round = (!rounds.is_empty()).then(|| judged(&rounds, 1));
+    Ranked { judged: judged(&asked.sessions, 2), round }
+}
+
+/// The sessions or rounds that references are of, each at the place of its best turn: the session's place and their last
+/// `parts` parts are cut off.
+fn grouped(references: &[String], parts: usize) -> Vec<String> {
+    let mut groups: Vec<String> = Vec::new();
+    for reference in references {
+        let reference = reference.split_once('/').map_or(reference.as_str(), |(_, of)| of);
+        let group = (0..parts).fold(reference, |of, _| of.rsplit_once('/').map_or(of, |(of, _)| of));
+        if !groups.iter().any(|known| known == group) {
+            groups.push(group.to_owned());
+        }
+    }
+    groups
+}
+
+fn text(file: &Path) -> Result<String, Failure> {
+    fs::read_to_string(file).map_err(|error| fault(file, &error.to_string()))
 }
 
 fn fault(file: &Path, what: &str) -> Failure {
@@ -280,4 +336,16 @@ fn show(report: &Report) -> Result<(), Failure> {
     report.recall.lines(by).iter().try_for_each(|line| output::line(line))?;
     let rounds = report.rounds.as_ref().map(|rounds| rounds.lines("rounds")).unwrap_or_default();
     rounds.iter().try_for_each(|line| output::line(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_and_rounds_stand_where_their_best_turn_does() {
+        let found = ["0/a/1/0", "1/b/2/3", "0/a/2/2", "1/b/2/4", "2/a/1/1"].map(str::to_owned);
+        assert_eq!(grouped(&found, 1), ["a/1", "b/2", "a/2"]);
+        assert_eq!(grouped(&found, 2), ["a", "b"]);
+    }
 }

@@ -2,10 +2,11 @@
 //!
 //! Rooms it touches: exit, bench.
 
+use keepsake_dialogues::questions::category_name;
 use plotters::prelude::*;
 
 use super::Failure;
-use super::recall::{KS, Recall, name_of};
+use super::recall::{KS, Recall};
 
 const SIZE: (u32, u32) = (720, 440);
 
@@ -32,7 +33,7 @@ fn draw(recall: &Recall, text: &mut String) -> Result<(), Box<dyn std::error::Er
         .x_desc("units looked at")
         .y_desc("fraction found, %")
         .draw()?;
-    let lines = recall.by_category.iter().map(|(category, recall)| (name_of(category), recall));
+    let lines = recall.by_category.iter().map(|(category, recall)| (category_name(category), recall));
     let lines = lines.chain([("overall".to_owned(), recall)]);
     let last = recall.by_category.len();
     for (number, (name, recall)) in lines.enumerate() {

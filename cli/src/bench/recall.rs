@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use keepsake_dialogues::questions::category_name;
 use serde::Serialize;
 
 /// The k that are reported.
@@ -95,20 +96,9 @@ impl Recall {
                 recall.at.values().map(|at| format!("{:>9.2}", of(at))).collect::<String>()
             };
             let columns = [column(|at| at.any), column(|at| at.fraction), column(|at| at.all)].concat();
-            lines.push(format!("{:<30}{:>6}{columns}", name_of(name), recall.n));
+            lines.push(format!("{:<30}{:>6}{columns}", category_name(name), recall.n));
         }
         lines
-    }
-}
-
-/// LoCoMo numbers its categories; the paper's names for them were found to be shifted, these are the true ones.
-pub(super) fn name_of(category: &str) -> String {
-    match category {
-        "1" => "1 (multi-hop)".to_owned(),
-        "2" => "2 (temporal)".to_owned(),
-        "3" => "3 (open-domain)".to_owned(),
-        "4" => "4 (single-hop)".to_owned(),
-        other => other.to_owned(),
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Part {
     ManagerCritic,
     /// The critic of the answer agent.
     AnswerCritic,
+    /// The manager as it was when a phase of joint training began. It stands in saved states; no engine computes with it.
+    LaggedManager,
 }
 
 impl Part {
@@ -63,6 +65,7 @@ impl Part {
             Self::Answer => "answer",
             Self::ManagerCritic => "manager-critic",
             Self::AnswerCritic => "answer-critic",
+            Self::LaggedManager => "lagged-manager",
         }
     }
 }
@@ -101,40 +104,6 @@ impl Tree {
     pub fn tokens(&self) -> usize {
         self.prompt.len() + self.branches.iter().map(|branch| branch.tokens.len()).sum::<usize>()
     }
-}
-
-/// Trees whose prompts begin alike become one, with what they have in common as its prompt and the rest of each prompt
-/// as forced text of its branches: what stands at the beginning of many prompts is evaluated once. Trees are put in
-/// order; branches stay as they are but for the forced text before them. At most `most` tokens of branches are joined,
-/// for attention compares each with all others.
-pub fn joined(mut trees: Vec<Tree>, most: usize) -> Vec<Tree> {
-    /// Common beginnings that are worth it.
-    const WORTH: usize = 32;
-    trees.sort_by(|one, other| one.prompt.cmp(&other.prompt));
-    let mut joined: Vec<Tree> = Vec::new();
-    for tree in trees {
-        let Some(last) = joined.last_mut() else {
-            joined.push(tree);
-            continue;
-        };
-        let pairs = last.prompt.iter().zip(&tree.prompt);
-        let common = pairs.take_while(|(one, other)| one == other).count();
-        let rest = |of: &Tree| of.branches.len() * (of.prompt.len() - common) + of.tokens() - of.prompt.len();
-        if common < WORTH || rest(last) + rest(&tree) > most {
-            joined.push(tree);
-            continue;
-        }
-        for mut one in [std::mem::take(last), tree] {
-            let forced = one.prompt.split_off(common);
-            for branch in one.branches {
-                let choices = vec![Choice::Forced; forced.len()].into_iter().chain(branch.choices).collect();
-                let tokens = [&forced[..], &branch.tokens].concat();
-                last.branches.push(Branch { tokens, choices });
-            }
-            last.prompt = one.prompt;
-        }
-    }
-    joined
 }
 
 /// One reply that is wanted.
@@ -282,33 +251,4 @@ pub enum EngineError {
     /// A saved state does not fit.
     #[error("the saved state does not fit: {0}")]
     State(String),
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tree(prompt: &[Token], replies: &[&[Token]]) -> Tree {
-        let branch =
-            |tokens: &&[Token]| Branch { tokens: tokens.to_vec(), choices: vec![Choice::Any; tokens.len()] };
-        Tree { prompt: prompt.to_vec(), branches: replies.iter().map(branch).collect() }
-    }
-
-    #[test]
-    fn what_begins_alike_is_one_tree_and_says_the_same() {
-        let start: Vec<Token> = (0..40).collect();
-        let with = |rest: &[Token]| [&start[..], rest].concat();
-        let trees =
-            vec![tree(&with(&[7, 8]), &[&[1]]), tree(&[9], &[&[2]]), tree(&with(&[7, 9]), &[&[3, 4], &[5]])];
-        let found = joined(trees.clone(), 100);
-        assert_eq!(found.len(), 2);
-        assert_eq!(found[0].prompt, with(&[7]));
-        let said: Vec<_> = found[0].branches.iter().map(|branch| &branch.tokens[..]).collect();
-        assert_eq!(said, [&[8, 1][..], &[9, 3, 4], &[9, 5]]);
-        let free = |branch: &Branch| branch.choices.iter().filter(|choice| **choice == Choice::Any).count();
-        assert_eq!(found[0].branches.iter().map(free).collect::<Vec<_>>(), [1, 2, 1]);
-        assert_eq!(found[1], trees[1]);
-        // Seven tokens of branches are too many.
-        assert_eq!(joined(trees, 6).len(), 3);
-    }
 }

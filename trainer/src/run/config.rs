@@ -3,6 +3,7 @@
 //! Rooms it touches: algo, engine, tasks, train, world.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use keepsake_core::model::Role;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ use crate::algo::reward::RewardSettings;
 use crate::algo::schedule::Schedule;
 use crate::engine::AdamW;
 use crate::engine::local::{LocalSettings, Where};
+use crate::tasks::manager::{Judge, ManagerRewards};
+use crate::train::joint::{JointSettings, Together};
 use crate::train::reinforce::{Algorithm, ReinforceSettings};
 use crate::train::sft::SftSettings;
 use crate::world::{Split, WorldSettings};
@@ -22,13 +25,14 @@ use crate::world::{Split, WorldSettings};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunConfig {
-    /// Who learns: `manager` or `answer`.
-    pub role: Role,
+    /// Who learns: `manager`, `answer` or `joint`.
+    pub role: Learner,
     /// The GGUF file of the base. Trained on what ships, unpacked.
     pub model: PathBuf,
-    /// A GGUF adapter that training begins with, usually one that imitation gave.
+    /// GGUF adapters that training begins with, usually those that imitation gave: of who learns, and of the other agent
+    /// where it plays too.
     #[serde(default)]
-    pub begin: Option<PathBuf>,
+    pub begin: Begin,
     /// Optimiser steps.
     pub steps: u64,
     /// What all randomness comes from.
@@ -46,6 +50,12 @@ pub struct RunConfig {
     /// The synthetic world.
     #[serde(default)]
     pub world: WorldConfig,
+    /// Conversations of files, beside it.
+    #[serde(default)]
+    pub data: DataConfig,
+    /// How both agents learn together.
+    #[serde(default)]
+    pub joint: JointConfig,
     /// The engine.
     #[serde(default)]
     pub engine: EngineConfig,
@@ -55,6 +65,79 @@ pub struct RunConfig {
     /// Steps between saved states; 0: at the end only.
     #[serde(default = "twenty")]
     pub save_every: u64,
+}
+
+/// Who learns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Learner {
+    /// The memory manager.
+    Manager,
+    /// The answer agent.
+    Answer,
+    /// Both.
+    Joint,
+}
+
+impl Learner {
+    /// The agents that learn.
+    pub fn roles(self) -> &'static [Role] {
+        match self {
+            Self::Manager => &[Role::Manager],
+            Self::Answer => &[Role::Answer],
+            Self::Joint => &[Role::Manager, Role::Answer],
+        }
+    }
+}
+
+/// GGUF adapters that training begins with.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Begin {
+    /// The manager's.
+    pub manager: Option<PathBuf>,
+    /// The answer agent's.
+    pub answer: Option<PathBuf>,
+}
+
+impl Begin {
+    /// The adapter of an agent.
+    pub fn of(&self, role: Role) -> Option<&Path> {
+        match role {
+            Role::Manager => self.manager.as_deref(),
+            Role::Answer => self.answer.as_deref(),
+        }
+    }
+}
+
+/// Conversations of files that are learnt from. Their questions are asked; gold operations they have none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DataConfig {
+    /// Files of LoCoMo, LongMemEval or JSON lines with questions (`keepsake-trainer data`), each told by what stands in
+    /// it.
+    pub files: Vec<PathBuf>,
+    /// Evidence of LoCoMo's questions to go by instead of the files' own.
+    pub gold: Option<PathBuf>,
+    /// Most turns of a conversation, the first ones; 0: all.
+    pub turns: usize,
+}
+
+/// How both agents learn together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JointConfig {
+    /// `alternating`, or `nested` in every step.
+    pub together: Together,
+    /// Steps of a phase: then the manager builds the banks anew, and of `alternating` the other agent learns. 20: a guess;
+    /// building the banks costs about as much as so many steps.
+    pub phase: u64,
+}
+
+impl Default for JointConfig {
+    fn default() -> Self {
+        Self { together: Together::Alternating, phase: 20 }
+    }
 }
 
 /// What is learnt from.
@@ -89,6 +172,10 @@ pub enum Learn {
         /// How answers are judged. Default: exact match.
         #[serde(default)]
         rewards: RewardSettings,
+        /// Who answers the questions that the manager is judged by: `{ by = "reader" }`, without a model, of stories only;
+        /// or `{ by = "agent", answers = 4 }`.
+        #[serde(default)]
+        judge: Judge,
     },
 }
 
@@ -131,6 +218,8 @@ pub struct EngineConfig {
     pub alpha: f64,
     /// Most tokens of one pass.
     pub pack_tokens: usize,
+    /// Most tokens of replies and prompts' endings behind a beginning that different prompts share; 0: none is shared.
+    pub shared_tokens: usize,
     /// Whether layers are computed again on the way back: less memory, a third more work.
     pub recompute: bool,
     /// Most tokens of a prompt and its reply.
@@ -139,8 +228,10 @@ pub struct EngineConfig {
 
 impl Default for EngineConfig {
     fn default() -> Self {
-        let LocalSettings { threads, rank, alpha, pack_tokens, recompute, .. } = LocalSettings::default();
-        Self { device: "best".to_owned(), threads, rank, alpha, pack_tokens, recompute, context_tokens: 4096 }
+        let LocalSettings { threads, rank, alpha, pack_tokens, shared_tokens, recompute, .. } =
+            LocalSettings::default();
+        let device = "best".to_owned();
+        Self { device, threads, rank, alpha, pack_tokens, shared_tokens, recompute, context_tokens: 4096 }
     }
 }
 
@@ -167,9 +258,24 @@ fn twenty() -> u64 {
 impl RunConfig {
     /// Reads a file.
     pub fn read(path: &Path) -> Result<Self, RunError> {
+        Self::from_table(Self::table(path)?, path)
+    }
+
+    /// What stands in a file.
+    pub fn table(path: &Path) -> Result<toml::Table, RunError> {
         let text = std::fs::read_to_string(path).map_err(|source| RunError::file(path, source))?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|error| RunError::Config { path: path.to_owned(), what: error.to_string() })?;
+        text.parse().map_err(|error: toml::de::Error| RunError::Config {
+            path: path.to_owned(),
+            what: error.to_string(),
+        })
+    }
+
+    /// The settings that a table holds; `path` is where it comes from.
+    pub fn from_table(table: toml::Table, path: &Path) -> Result<Self, RunError> {
+        let config: Self = table.try_into().map_err(|error: toml::de::Error| RunError::Config {
+            path: path.to_owned(),
+            what: error.to_string(),
+        })?;
         config.check().map_err(|what| RunError::Config { path: path.to_owned(), what })?;
         Ok(config)
     }
@@ -182,8 +288,8 @@ impl RunConfig {
 
     fn check(&self) -> Result<(), String> {
         let positive = [
+            ("joint.phase", self.joint.phase),
             ("steps", self.steps),
-            ("world.stories", self.world.stories),
             ("world.sessions", self.world.sessions as u64),
             ("world.turns", self.world.turns as u64),
             ("engine.rank", self.engine.rank as u64),
@@ -192,11 +298,32 @@ impl RunConfig {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} is 0, but has to be at least 1"));
         }
+        if self.world.stories == 0 && self.data.files.is_empty() {
+            return Err("there is nothing to learn from: give world.stories or data.files".to_owned());
+        }
         self.engine.device()?;
         self.learning.check().map_err(|error| error.to_string())?;
         match &self.learn {
             Learn::Gold { samples: 0 } => Err("learn.samples is 0, but has to be at least 1".to_owned()),
+            Learn::Gold { .. } if self.role == Learner::Joint => {
+                Err("both agents learn together from rewards only: give learn.from = \"rewards\"".to_owned())
+            }
             Learn::Gold { .. } => Ok(()),
+            Learn::Rewards { judge: Judge::Reader, .. }
+                if self.role != Learner::Answer && !self.data.files.is_empty() =>
+            {
+                let what = "without a model only stories can be answered: give learn.judge = { by = \"agent\" }, or no data";
+                Err(what.to_owned())
+            }
+            Learn::Rewards { judge, .. }
+                if self.is_nested() && !matches!(judge, Judge::Agent { answers: 2.. }) =>
+            {
+                Err("nested groups need learn.judge = { by = \"agent\", answers = 2 } or more".to_owned())
+            }
+            Learn::Rewards { algorithm: Algorithm::Ppo { .. }, .. } if self.is_nested() => {
+                Err("nested groups are compared with each other: give learn.algorithm = { kind = \"grpo\" }"
+                    .to_owned())
+            }
             Learn::Rewards { scenes, group, policy, rewards, .. } => {
                 if *scenes == 0 || *group < 2 {
                     return Err("learn.scenes has to be at least 1 and learn.group at least 2".to_owned());
@@ -205,6 +332,10 @@ impl RunConfig {
                 rewards.check().map_err(|error| error.to_string())
             }
         }
+    }
+
+    fn is_nested(&self) -> bool {
+        self.role == Learner::Joint && self.joint.together == Together::Nested
     }
 
     /// What must be the same for a run to go on: everything but how long it is and what it is measured by.
@@ -226,19 +357,28 @@ impl RunConfig {
             .engine
             .device()
             .map_err(|what| RunError::Config { path: PathBuf::from("engine.device"), what })?;
-        let EngineConfig { threads, rank, alpha, pack_tokens, recompute, .. } = self.engine;
-        Ok(LocalSettings { device, threads, rank, alpha, pack_tokens, recompute, seed: self.seed })
+        let EngineConfig { threads, rank, alpha, pack_tokens, shared_tokens, recompute, .. } = self.engine;
+        Ok(LocalSettings {
+            device,
+            threads,
+            rank,
+            alpha,
+            pack_tokens,
+            shared_tokens,
+            recompute,
+            seed: self.seed,
+        })
     }
 
     /// Settings of imitation, where it is that.
     pub fn sft(&self) -> Option<SftSettings> {
-        let Learn::Gold { samples } = self.learn else { return None };
+        let (Learn::Gold { samples }, [role]) = (&self.learn, self.role.roles()) else { return None };
         Some(SftSettings {
-            role: self.role,
+            role: *role,
             learning: self.learning,
             optimiser: self.optimiser,
             steps: self.steps,
-            samples,
+            samples: *samples,
             evaluate_every: self.evaluate_every,
             save_every: self.save_every,
             seed: self.seed,
@@ -251,7 +391,9 @@ impl RunConfig {
             return None;
         };
         Some(ReinforceSettings {
-            role: self.role,
+            role: self.role.roles()[0],
+            nested: false,
+            joint: false,
             algorithm,
             policy,
             learning: self.learning,
@@ -263,10 +405,31 @@ impl RunConfig {
             minibatches,
             temperature: 1.0,
             evaluate_every: self.evaluate_every,
+            evaluates_end: true,
             save_every: self.save_every,
             seed: self.seed,
             context_tokens: self.engine.context_tokens,
         })
+    }
+}
+
+impl RunConfig {
+    /// How the manager is judged.
+    pub fn manager_rewards(&self) -> ManagerRewards {
+        match &self.learn {
+            Learn::Rewards { judge, rewards, .. } => {
+                ManagerRewards { judge: *judge, answers: rewards.clone(), ..ManagerRewards::default() }
+            }
+            Learn::Gold { .. } => ManagerRewards::default(),
+        }
+    }
+
+    /// Settings of joint training, where it is that.
+    pub fn together(&self) -> Option<JointSettings> {
+        let steps = self.reinforce().filter(|_| self.role == Learner::Joint)?;
+        let JointConfig { together, phase } = self.joint;
+        let manager = Arc::new(self.manager_rewards());
+        Some(JointSettings { together, phase, manager, ask_every: self.world.ask_every, steps })
     }
 }
 

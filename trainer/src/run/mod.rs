@@ -5,31 +5,29 @@
 //! Rooms it touches: engine, record, tasks, train, weights, world.
 
 mod config;
+pub mod material;
 pub mod state;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use keepsake_core::config::Config;
 use keepsake_core::model::{ModelError, Role, Tokenizer};
 use keepsake_core::prompt;
 
-pub use self::config::{EngineConfig, Learn, RunConfig, WorldConfig};
-use crate::algo::reward::RewardSettings;
+pub use self::config::{
+    Begin, DataConfig, EngineConfig, JointConfig, Learn, Learner, RunConfig, WorldConfig,
+};
 use crate::engine::local::LocalEngine;
-use crate::engine::{EngineError, Part, PolicyEngine, Tree};
+use crate::engine::{EngineError, Part, PolicyEngine};
 use crate::record::{self, Progress, RecordError, Recorder, SampleLine, Values};
-use crate::tasks::manager::ManagerRewards;
-use crate::tasks::{self, Scene, TaskError};
-use crate::train::reinforce::reinforce;
+use crate::tasks::TaskError;
+use crate::train::joint::{Start, together};
+use crate::train::reinforce::{Held, reinforce};
 use crate::train::sft::imitate;
 use crate::train::{TrainError, Watch};
 use crate::weights::{Base, Label, WeightsError, read_adapter, write_adapter};
-use crate::world::{Split, Story};
-
-/// Stories to evaluate on begin with this seed, so that no seed is in both.
-const HELD_SEED: u64 = 1 << 32;
+use crate::world::Split;
 
 /// Why a run could not be made, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -94,10 +92,10 @@ impl RunError {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// All steps were made; the adapter is there.
+    /// All steps were made; an adapter of each agent that learnt is there.
     Whole {
-        /// The adapter.
-        adapter: PathBuf,
+        /// The adapters.
+        adapters: Vec<PathBuf>,
     },
     /// It was stopped before this step, and saved.
     Stopped {
@@ -108,7 +106,7 @@ pub enum Ended {
 
 /// The base of a run, loaded.
 pub struct Loaded {
-    /// The engine, with the adapter that the run begins with.
+    /// The engine, with the adapters that the run begins with.
     pub engine: LocalEngine,
     /// The base's tokens and grammars.
     pub tokenizer: Arc<Tokenizer>,
@@ -116,18 +114,22 @@ pub struct Loaded {
     pub base: Base,
 }
 
-/// Loads the base and the adapter that a run begins with.
+/// Loads the base and the adapters that a run begins with.
 pub fn load(config: &RunConfig) -> Result<Loaded, RunError> {
     let base = Base::open(&config.model)?;
     let tokenizer = Arc::new(Tokenizer::open(&config.model, None)?);
     let mut engine = LocalEngine::load(&base, Arc::clone(&tokenizer), config.local()?)?;
-    if let Some(path) = &config.begin {
+    for role in [Role::Manager, Role::Answer] {
+        let Some(path) = config.begin.of(role) else { continue };
+        let refused = |what: &str| RunError::Config { path: path.to_owned(), what: what.to_owned() };
         let (lora, label) = read_adapter(path, base.shape())?;
         if label.base_sha256 != base.sha256()? {
-            let what = "it was trained on another base; use that one, or begin without it".to_owned();
-            return Err(RunError::Config { path: path.clone(), what });
+            return Err(refused("it was trained on another base; use that one, or begin without it"));
         }
-        engine.adopt(Part::policy(config.role), &lora)?;
+        if label.role != role {
+            return Err(refused(&format!("it is no adapter of the {} agent", role.as_str())));
+        }
+        engine.adopt(Part::policy(role), &lora)?;
     }
     Ok(Loaded { engine, tokenizer, base })
 }
@@ -146,9 +148,6 @@ pub fn train(config: &RunConfig, folder: &Path, resume: bool, stop: &AtomicBool)
 
     let Loaded { mut engine, tokenizer, base } = load(config)?;
     let first = state.as_ref().map_or(0, |state| state.step);
-    for (part, bytes) in state.iter().flat_map(|state| &state.parts) {
-        engine.load(*part, bytes)?;
-    }
     let mut watch = Files {
         folder,
         identity,
@@ -158,15 +157,39 @@ pub fn train(config: &RunConfig, folder: &Path, resume: bool, stop: &AtomicBool)
         saved: None,
     };
     watch.progress.say(&format!("{} on {}", config.model.display(), engine.device()));
+    // What begins the run builds banks; what was saved goes on from there.
+    let saved = |engine: &mut LocalEngine| -> Result<Option<Vec<u8>>, RunError> {
+        let mut lagged = None;
+        for (part, bytes) in state.iter().flat_map(|state| &state.parts) {
+            match part {
+                Part::LaggedManager => lagged = Some(bytes.clone()),
+                part => engine.load(*part, bytes)?,
+            }
+        }
+        Ok(lagged)
+    };
+    let say = |watch: &Files<'_>, what: &str| watch.progress.say(what);
+    let held_scenes = |role| material::scenes(config, role, Split::Held);
     if let Some(settings) = config.sft() {
-        let trees = samples(config, &tokenizer, Split::Train)?;
-        let held = samples(config, &tokenizer, Split::Held)?;
-        watch.progress.say(&format!("{} samples, {} held out", trees.len(), held.len()));
+        let trees = material::samples(config, settings.role, &tokenizer, Split::Train)?;
+        let held = material::samples(config, settings.role, &tokenizer, Split::Held)?;
+        say(&watch, &format!("{} samples, {} held out", trees.len(), held.len()));
+        saved(&mut engine)?;
         imitate(&mut engine, &trees, &held, &settings, first, &mut watch)?;
+    } else if let Some(settings) = config.together() {
+        let tales = material::tales(config, &mut |what| say(&watch, what))?;
+        let (managers, answers) = (held_scenes(Role::Manager)?, held_scenes(Role::Answer)?);
+        let held: [Held<'_>; 2] = [("held_manager", &managers), ("held_answer", &answers)];
+        say(&watch, &format!("{} tales, {} scenes held out", tales.len(), managers.len() + answers.len()));
+        let start = Start { step: first, builder: saved(&mut engine)? };
+        together(&mut engine, &tokenizer, &tales, &held, &settings, start, &mut watch)?;
     } else if let Some(settings) = config.reinforce() {
-        let (learnt, held) = (scenes(config, Split::Train)?, scenes(config, Split::Held)?);
-        watch.progress.say(&format!("{} scenes, {} held out", learnt.len(), held.len()));
-        reinforce(&mut engine, &tokenizer, &learnt, &held, &settings, first, &mut watch)?;
+        let learnt =
+            material::learnt(config, settings.role, &mut engine, &tokenizer, &mut |what| say(&watch, what))?;
+        let held = held_scenes(settings.role)?;
+        say(&watch, &format!("{} scenes, {} held out", learnt.len(), held.len()));
+        saved(&mut engine)?;
+        reinforce(&mut engine, &tokenizer, &learnt, &[("held", &held)], &settings, first, &mut watch)?;
     }
     let stopped = watch.saved.filter(|step| *step < config.steps);
     drop(watch);
@@ -174,9 +197,13 @@ pub fn train(config: &RunConfig, folder: &Path, resume: bool, stop: &AtomicBool)
     if let Some(step) = stopped {
         return Ok(Ended::Stopped { step });
     }
-    let adapter = folder.join(format!("{}.gguf", config.role.as_str()));
-    export(&engine, &base, config.role, &adapter)?;
-    Ok(Ended::Whole { adapter })
+    let mut adapters = Vec::new();
+    for role in config.role.roles() {
+        let path = folder.join(format!("{}.gguf", role.as_str()));
+        export(&engine, &base, *role, &path)?;
+        adapters.push(path);
+    }
+    Ok(Ended::Whole { adapters })
 }
 
 /// Writes a policy's LoRA as an adapter that the device loads for this base, agent and wording.
@@ -184,63 +211,6 @@ pub fn export(engine: &dyn PolicyEngine, base: &Base, role: Role, path: &Path) -
     let lora = engine.lora(Part::policy(role))?;
     let label = Label { role, base_sha256: base.sha256()?, wording: prompt::fingerprint() };
     Ok(write_adapter(path, base.shape(), &lora, &label)?)
-}
-
-/// The stories of a split.
-pub fn stories(config: &RunConfig, split: Split) -> impl Iterator<Item = Story> {
-    let (first, count) = match split {
-        Split::Train => (config.seed << 33, config.world.stories),
-        Split::Held => (HELD_SEED, config.world.held),
-    };
-    let settings = config.world(split);
-    (first..first + count).map(move |seed| Story::new(seed, &settings))
-}
-
-/// The scenes of a split.
-pub fn scenes(config: &RunConfig, split: Split) -> Result<Vec<Box<dyn Scene>>, RunError> {
-    let engine = Config::default();
-    let rewards = match &config.learn {
-        Learn::Rewards { rewards, .. } => rewards.clone(),
-        Learn::Gold { .. } => RewardSettings::default(),
-    };
-    let rewards = Arc::new(rewards);
-    let mut scenes: Vec<Box<dyn Scene>> = Vec::new();
-    for story in stories(config, split) {
-        match config.role {
-            Role::Manager => {
-                let of_story = tasks::manager::scenes(story, &engine, ManagerRewards::default())?;
-                scenes.extend(of_story.into_iter().map(|scene| Box::new(scene) as Box<dyn Scene>));
-            }
-            Role::Answer => {
-                let of_story = tasks::answer::scenes(&story, &engine, &rewards, config.world.ask_every)?;
-                scenes.extend(of_story.into_iter().map(|scene| Box::new(scene) as Box<dyn Scene>));
-            }
-        }
-    }
-    Ok(if split == Split::Held { spread(scenes, config.world.held_most) } else { scenes })
-}
-
-/// The samples of a split, as the engine reads them. What does not fit into the context is left out.
-pub fn samples(config: &RunConfig, tokenizer: &Tokenizer, split: Split) -> Result<Vec<Tree>, RunError> {
-    let engine = Config::default();
-    let mut trees = Vec::new();
-    for story in stories(config, split) {
-        let samples = tasks::sft::samples(&story, &engine, config.world.ask_every)?;
-        for sample in tasks::sft::of_role(samples, config.role) {
-            trees.extend(tasks::sft::tree(tokenizer, &sample, config.engine.context_tokens)?);
-        }
-    }
-    Ok(if split == Split::Held { spread(trees, config.world.held_most) } else { trees })
-}
-
-/// At most so many of a list, spread evenly over it.
-fn spread<T>(all: Vec<T>, most: usize) -> Vec<T> {
-    let count = all.len();
-    if count <= most {
-        return all;
-    }
-    let kept = |at: &usize| at * most / count != (at + 1) * most / count;
-    all.into_iter().enumerate().filter(|(at, _)| kept(at)).map(|(_, one)| one).collect()
 }
 
 /// Keeps what a run does in its folder.

@@ -3,17 +3,19 @@
 //! Rooms it touches: tasks, world, algo; of core: bank, engine, types.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use keepsake_core::AskError;
 use keepsake_core::bank::Contents;
 use keepsake_core::config::Config;
 use keepsake_core::model::LanguageModel;
-use keepsake_core::types::{Cancel, Question as Asking, SpaceId};
-use std::ops::ControlFlow;
+use keepsake_core::types::{Cancel, Question, SpaceId};
+use keepsake_core::{AskError, Engine};
 
-use super::{Played, Scene, TaskError, contents, engine_with};
-use crate::algo::reward::{Outcome, RewardSettings, reward};
+use super::banks::Banks;
+use super::tale::Tale;
+use super::{Played, Scene, TaskError, contents, engine_with, failed};
+use crate::algo::reward::{Outcome, Reward, RewardSettings, reward};
 use crate::world::{self, Story, Teacher};
 
 /// A question and the bank it is asked of.
@@ -30,65 +32,100 @@ pub struct AnswerScene {
     pub config: Config,
 }
 
-/// Questions asked of a story's bank at several moments: after every `every`-th turn, all that hold then and were not
-/// asked since their answer last changed.
+/// Questions asked of a story's gold bank at several moments; see [`Tale::asked_after`].
 pub fn scenes(
-    story: &Story,
+    story: Story,
     config: &Config,
     rewards: &Arc<RewardSettings>,
     every: usize,
 ) -> Result<Vec<AnswerScene>, TaskError> {
-    let teacher = Arc::new(Teacher::new());
+    let (story, teacher) = (Arc::new(story), Arc::new(Teacher::new()));
+    let tale = Tale::of_story(Arc::clone(&story)).map_err(|error| failed(&error))?;
     let engine = world::engine(Arc::clone(&teacher), config.clone());
-    let (mut scenes, mut failed) = (Vec::new(), None);
-    world::teach(story, 0..story.turns.len(), &teacher, &engine, &mut |turn, _| {
-        let asks = (turn + 1).is_multiple_of(every.max(1)) || turn + 1 == story.turns.len();
-        if !asks || teacher.missed() > 0 || failed.is_some() {
+    let (mut scenes, mut broken) = (Vec::new(), None);
+    world::teach(&story, 0..story.turns.len(), &teacher, &engine, &mut |turn, _| {
+        if tale.asked_after(turn, every).is_empty() || teacher.missed() > 0 || broken.is_some() {
             return;
         }
-        let since = (turn + 1).saturating_sub(every.max(1));
         match contents(&engine) {
-            Ok(bank) => {
-                let bank = Arc::new(bank);
-                let fresh = story.answerable(turn).filter(|question| question.holds_from >= since);
-                scenes.extend(fresh.map(|question| AnswerScene {
-                    bank: Arc::clone(&bank),
-                    question: question.text.clone(),
-                    gold: vec![question.answer.clone()],
-                    rewards: Arc::clone(rewards),
-                    config: config.clone(),
-                }));
-            }
-            Err(error) => failed = Some(error),
+            Ok(bank) => scenes.extend(asked(&tale, turn, &Arc::new(bank), config, rewards, every)),
+            Err(error) => broken = Some(error),
         }
     })?;
-    failed.map_or(Ok(scenes), Err)
+    broken.map_or(Ok(scenes), Err)
+}
+
+/// The same of banks that a manager built.
+pub fn scenes_on(
+    tale: &Tale,
+    banks: &Banks,
+    config: &Config,
+    rewards: &Arc<RewardSettings>,
+    every: usize,
+) -> Vec<AnswerScene> {
+    let after = |turn: usize| Some((turn, banks.before(turn + 1)?));
+    let of_turn = |(turn, bank)| asked(tale, turn, bank, config, rewards, every);
+    (0..tale.turns.len()).filter_map(after).flat_map(of_turn).collect()
+}
+
+fn asked(
+    tale: &Tale,
+    turn: usize,
+    bank: &Arc<Contents>,
+    config: &Config,
+    rewards: &Arc<RewardSettings>,
+    every: usize,
+) -> Vec<AnswerScene> {
+    let scene = |question: &super::tale::Linked| AnswerScene {
+        bank: Arc::clone(bank),
+        question: question.text.clone(),
+        gold: question.gold.clone(),
+        rewards: Arc::clone(rewards),
+        config: config.clone(),
+    };
+    tale.asked_after(turn, every).into_iter().map(scene).collect()
+}
+
+/// What the answer agent said, and what it is worth.
+pub(super) struct Answered {
+    pub(super) text: Option<String>,
+    pub(super) reward: Reward,
+}
+
+/// Asks a question and judges the answer.
+pub(super) fn answered(
+    engine: &Engine,
+    question: &str,
+    gold: &[String],
+    rewards: &RewardSettings,
+) -> Result<Answered, TaskError> {
+    let asking = Question::new(SpaceId::default(), question).map_err(|error| failed(&error))?;
+    let said = engine.ask(&asking, &Cancel::new(), &mut |_| ControlFlow::Continue(()));
+    let (text, tokens, well_formed) = match said {
+        Ok(answer) => (answer.text, answer.usage.generated_tokens as u32, !answer.cut_off),
+        Err(AskError::BadReply(_)) => (None, 0, false),
+        Err(error) => return Err(failed(&error)),
+    };
+    let gold: Vec<&str> = gold.iter().map(String::as_str).collect();
+    let external = BTreeMap::new();
+    let outcome = Outcome {
+        answer: text.as_deref(),
+        gold: &gold,
+        well_formed,
+        tokens,
+        judge: None,
+        external: &external,
+    };
+    let reward = reward(&outcome, rewards);
+    Ok(Answered { text, reward })
 }
 
 impl Scene for AnswerScene {
     fn play(&self, model: Arc<dyn LanguageModel>) -> Result<Played, TaskError> {
-        let failed = |error: &dyn std::fmt::Display| TaskError::Pipeline(error.to_string());
         let engine = engine_with(&self.bank, model, self.config.clone())?;
-        let asking = Asking::new(SpaceId::default(), &self.question).map_err(|error| failed(&error))?;
-        let answered = engine.ask(&asking, &Cancel::new(), &mut |_| ControlFlow::Continue(()));
-        let (text, tokens, well_formed) = match answered {
-            Ok(answer) => (answer.text, answer.usage.generated_tokens as u32, !answer.cut_off),
-            Err(AskError::BadReply(_)) => (None, 0, false),
-            Err(error) => return Err(failed(&error)),
-        };
-        let gold: Vec<&str> = self.gold.iter().map(String::as_str).collect();
-        let outcome = Outcome {
-            answer: text.as_deref(),
-            gold: &gold,
-            well_formed,
-            tokens,
-            judge: None,
-            external: &BTreeMap::new(),
-        };
-        let found = reward(&outcome, &self.rewards);
-        let parts = found.parts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-        let said = text.clone().unwrap_or_default();
-        Ok(Played { reward: found.total, parts, said, ..Played::default() })
+        let Answered { text, reward } = answered(&engine, &self.question, &self.gold, &self.rewards)?;
+        let parts = reward.parts.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        Ok(Played { reward: reward.total, parts, said: text.unwrap_or_default(), ..Played::default() })
     }
 
     fn about(&self) -> String {

@@ -1,24 +1,49 @@
-//! The manager's scenes: one turn, worked from a bank that is right so far, judged by what can be answered afterwards.
+//! The manager's scenes: one turn, worked from a bank, judged by what can be answered afterwards.
 //!
 //! A one-step bandit from a common bank (docs/trainer.md): all samples of a scene begin with the same memories, so that
-//! their rewards differ by what they did only. The answerer is symbolic, so that no reward is noise.
+//! their rewards differ by what they did only. Who answers is symbolic, so that no reward is noise, or the answer agent.
 //!
 //! Rooms it touches: tasks, world, algo; of core: bank, engine, types.
 
 use std::sync::Arc;
 
+use keepsake_core::Engine;
 use keepsake_core::bank::{Contents, TurnOutcome};
 use keepsake_core::config::Config;
-use keepsake_core::decision::Operation as Did;
+use keepsake_core::decision::{Applied, Operation as Did};
 use keepsake_core::model::LanguageModel;
-use keepsake_core::types::{Cancel, SpaceId};
+use keepsake_core::types::Cancel;
+use serde::{Deserialize, Serialize};
 
-use super::{Played, Scene, TaskError, contents, engine_with};
+use super::answer::{Answered, answered};
+use super::banks::Banks;
+use super::tale::{Linked, Tale};
+use super::{Counted, Draw, Nested, Played, Scene, TaskError, contents, engine_with, failed, texts};
 use crate::algo::credit::{Asked, CreditSettings, Operation, manager_credit};
-use crate::world::{self, Done, GoldTurn, Question, Story, Teacher};
+use crate::algo::reward::RewardSettings;
+use crate::world::{self, Done, Story, Teacher};
+
+/// Who answers the questions that a manager is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Judge {
+    /// The world's reader, without a model: for stories only.
+    #[default]
+    Reader,
+    /// The answer agent as it is.
+    Agent {
+        /// How often it is asked each question. Where it draws its answers, these are a group that it learns from too.
+        #[serde(default = "one")]
+        answers: usize,
+    },
+}
+
+fn one() -> usize {
+    1
+}
 
 /// How managers are judged.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ManagerRewards {
     /// Earlier questions, beside those that the turn touches, that must stay answerable.
     pub earlier: usize,
@@ -26,143 +51,199 @@ pub struct ManagerRewards {
     pub credit: CreditSettings,
     /// What a turn costs that could not be worked: a reply that cannot be used, or facts that are none of the turn's.
     pub failure: f64,
+    /// Who answers.
+    pub judge: Judge,
+    /// How the answer agent's answers are judged.
+    pub answers: RewardSettings,
 }
 
 impl Default for ManagerRewards {
     /// A failure costs half of what one answer is worth: a guess; more than any cost of doing something wrong by itself.
     fn default() -> Self {
-        Self { earlier: 3, credit: CreditSettings::default(), failure: 0.5 }
+        Self {
+            earlier: 3,
+            credit: CreditSettings::default(),
+            failure: 0.5,
+            judge: Judge::Reader,
+            answers: RewardSettings::default(),
+        }
     }
 }
 
-/// A turn of a story with the bank before it.
+/// A turn with the bank before it.
 pub struct ManagerScene {
-    story: Arc<Story>,
+    tale: Arc<Tale>,
     turn: usize,
     before: Arc<Contents>,
-    rewards: ManagerRewards,
+    /// Whether that is the gold bank, so that gold operations are right.
+    is_gold: bool,
+    rewards: Arc<ManagerRewards>,
 }
 
-/// The scenes of a story, in order, as long as its bank is gold.
+/// The scenes of a story from its gold bank, in order, as long as that could be built.
 pub fn scenes(
     story: Story,
     config: &Config,
-    rewards: ManagerRewards,
+    rewards: &Arc<ManagerRewards>,
 ) -> Result<Vec<ManagerScene>, TaskError> {
     let (story, teacher) = (Arc::new(story), Arc::new(Teacher::new()));
+    let tale = Arc::new(Tale::of_story(Arc::clone(&story)).map_err(|error| failed(&error))?);
     let engine = world::engine(Arc::clone(&teacher), config.clone());
     let mut scenes = Vec::with_capacity(story.turns.len());
     let mut before = Arc::new(contents(&engine)?);
-    let mut failed = None;
+    let mut broken = None;
     world::teach(&story, 0..story.turns.len(), &teacher, &engine, &mut |turn, _| {
         // A memory that was not shown cannot be named: no reply was right, and what follows is not gold.
-        if teacher.missed() > 0 || failed.is_some() {
+        if teacher.missed() > 0 || broken.is_some() {
             return;
         }
-        let scene = ManagerScene { story: Arc::clone(&story), turn, before: Arc::clone(&before), rewards };
-        scenes.push(scene);
+        let (tale, before_turn, rewards) = (Arc::clone(&tale), Arc::clone(&before), Arc::clone(rewards));
+        scenes.push(ManagerScene { tale, turn, before: before_turn, is_gold: true, rewards });
         match contents(&engine) {
             Ok(now) => before = Arc::new(now),
-            Err(error) => failed = Some(error),
+            Err(error) => broken = Some(error),
         }
     })?;
-    failed.map_or(Ok(scenes), Err)
+    broken.map_or(Ok(scenes), Err)
+}
+
+/// The scenes of a tale from banks that a manager built; turns after which nothing can be asked are none.
+pub fn scenes_on(tale: &Arc<Tale>, banks: &Banks, rewards: &Arc<ManagerRewards>) -> Vec<ManagerScene> {
+    let scene = |turn: usize| {
+        let before = Arc::clone(banks.before(turn)?);
+        let (tale, rewards) = (Arc::clone(tale), Arc::clone(rewards));
+        Some(ManagerScene { tale, turn, before, is_gold: false, rewards })
+    };
+    (0..tale.turns.len()).filter(|turn| tale.tied(*turn).next().is_some()).filter_map(scene).collect()
 }
 
 impl ManagerScene {
-    /// The turn.
-    pub fn turn(&self) -> &GoldTurn {
-        &self.story.turns[self.turn]
-    }
-
     /// The questions that the turn touches, and some that must stay answerable.
-    fn questions(&self) -> Vec<&Question> {
-        let mut questions = self.story.tied(self.turn);
-        questions.extend(self.story.earlier(self.turn, self.rewards.earlier));
+    fn questions(&self) -> Vec<&Linked> {
+        let mut questions: Vec<&Linked> = self.tale.tied(self.turn).collect();
+        questions.extend(self.tale.earlier(self.turn, self.rewards.earlier));
         questions
     }
 
-    fn old_texts(&self) -> Vec<&str> {
-        self.turn.checked_sub(1).map_or_else(Vec::new, |before| self.story.turns[before].texts())
-    }
-}
-
-/// What a bank of these texts answers is worth.
-fn worth(question: &Question, texts: &[&str]) -> f64 {
-    world::answer(question, texts).map_or(0.0, |answer| f64::from(question.credit(&answer)))
-}
-
-impl Scene for ManagerScene {
-    fn play(&self, model: Arc<dyn LanguageModel>) -> Result<Played, TaskError> {
-        let failed = |error: &dyn std::fmt::Display| TaskError::Pipeline(error.to_string());
-        let engine = engine_with(&self.before, model, Config::default())?;
-        let turn = self.turn().new_turn().map_err(|error| failed(&error))?;
-        let receipt = engine.remember(turn, &Cancel::new()).map_err(|error| failed(&error))?;
-        let memories = engine.memories(&SpaceId::default()).map_err(|error| failed(&error))?;
-        let after: Vec<&str> = memories.iter().map(|memory| memory.text.as_str()).collect();
-        let before = self.old_texts();
-
-        let mut played = Played::default();
-        let applied = match &receipt.outcome {
-            TurnOutcome::Done(applied) => &applied[..],
-            _ => &[],
-        };
-        let is_failure = !matches!(receipt.outcome, TurnOutcome::Done(_));
-        if let TurnOutcome::Failed { step, reason } = &receipt.outcome {
-            played.said = format!("failed: {} {}", step.as_str(), reason.as_str());
-        }
-        for (fact, done) in world::pair(self.turn(), applied) {
-            let text_before = |one: &keepsake_core::decision::Applied| {
+    /// Counts what was done against gold.
+    fn compare(&self, story: &Story, engine: &Engine, applied: &[Applied], played: &mut Played) {
+        for (fact, done) in world::pair(&story.turns[self.turn], applied) {
+            let text_before = |one: &Applied| {
                 let history = engine.history(one.memory?).ok()?;
                 history.iter().rev().nth(1).map(|memory| memory.text.clone())
             };
             let done = done.map(|applied| Done::new(applied, text_before));
             let old = fact.memory.and_then(|number| {
-                let bank = &self.story.turns[self.turn.checked_sub(1)?].bank;
+                let bank = &story.turns[self.turn.checked_sub(1)?].bank;
                 bank.iter().find(|memory| memory.number == number).map(|memory| memory.text.as_str())
             });
             played.operations.count(&fact.gold, old, done.as_ref());
         }
-        let asked: Vec<Asked> = self
-            .questions()
-            .into_iter()
-            .map(|question| Asked {
-                after: Some(worth(question, &after)),
-                noop: Some(worth(question, &before)),
-            })
-            .collect();
-        let noop = applied.iter().all(|one| one.operation == Did::Noop);
-        let length = |texts: &[&str]| texts.iter().map(|text| text.len()).sum::<usize>() as i64;
-        // A token is about four bytes.
-        let growth = (length(&after) - length(&before)) / 4;
-        // A story's first turns may have nothing to ask: then only costs count.
-        let settings = &self.rewards.credit;
-        let nothing = [Asked { after: Some(0.0), noop: Some(0.0) }];
-        let asked = if asked.is_empty() { &nothing[..] } else { &asked };
-        let credit = manager_credit(&Operation { asked, noop, growth }, settings);
-        played.reward =
-            credit.map(|credit| credit.total - if is_failure { self.rewards.failure } else { 0.0 });
-        if let Some(credit) = credit {
-            played.parts = vec![
-                ("answers".to_owned(), credit.answers),
-                ("answers_if_noop".to_owned(), credit.baseline),
-                ("failed".to_owned(), f64::from(u8::from(is_failure))),
-            ];
+    }
+
+    /// What the answers to the questions are worth, and the answer agent's draws.
+    fn ask(
+        &self,
+        engine: &Engine,
+        calls: &Counted,
+        before: &[String],
+        after: &[String],
+    ) -> Result<(Vec<Asked>, Vec<Nested>), TaskError> {
+        let Judge::Agent { answers } = self.rewards.judge else {
+            let asked = |question: &Linked| Asked {
+                after: question.read_from(after),
+                noop: question.read_from(before),
+            };
+            return Ok((self.questions().into_iter().map(asked).collect(), Vec::new()));
+        };
+        let (mut asked, mut nested) = (Vec::new(), Vec::new());
+        for question in self.questions() {
+            let mut draws = Vec::with_capacity(answers);
+            for _ in 0..answers.max(1) {
+                let first = calls.count();
+                let Answered { reward, .. } =
+                    answered(engine, &question.text, &question.gold, &self.rewards.answers)?;
+                draws.push(Draw { reward: reward.total, calls: first..calls.count() });
+            }
+            let scored: Vec<f64> = draws.iter().filter_map(|draw| draw.reward).collect();
+            let mean = (!scored.is_empty()).then(|| scored.iter().sum::<f64>() / scored.len() as f64);
+            // What NOOP would have earned is the same for all samples of a scene: comparing them takes it off.
+            asked.push(Asked { after: mean, noop: Some(0.0) });
+            nested.push(Nested { draws });
         }
-        if !is_failure {
-            let line = |one: &keepsake_core::decision::Applied| {
-                format!("{:?}: {}", one.operation, one.text.as_deref().unwrap_or(&one.fact))
-            };
-            played.said = if applied.is_empty() {
-                "none".to_owned()
-            } else {
-                applied.iter().map(line).collect::<Vec<_>>().join(" | ")
-            };
+        Ok((asked, nested))
+    }
+}
+
+impl Scene for ManagerScene {
+    fn play(&self, model: Arc<dyn LanguageModel>) -> Result<Played, TaskError> {
+        let calls = Arc::new(Counted::new(model));
+        let engine =
+            engine_with(&self.before, Arc::clone(&calls) as Arc<dyn LanguageModel>, Config::default())?;
+        let before = texts(&engine)?;
+        let turn = self.tale.turns[self.turn].clone();
+        let outcome = engine.remember(turn, &Cancel::new()).map_err(|error| failed(&error))?.outcome;
+        let after = texts(&engine)?;
+        let (asked, answers) = self.ask(&engine, &calls, &before, &after)?;
+        let credited =
+            credited(&outcome, (&before, &after), asked, &self.rewards.credit, self.rewards.failure);
+        let mut played = Played { answers, said: said(&outcome), ..Played::default() };
+        if let Some((reward, parts)) = credited {
+            played.reward = Some(reward);
+            played.parts = parts;
+        }
+        if let Some(story) = self.tale.story.as_ref().filter(|_| self.is_gold) {
+            self.compare(story, &engine, applied(&outcome), &mut played);
         }
         Ok(played)
     }
 
     fn about(&self) -> String {
-        format!("{}: {}", self.turn().speaker, self.turn().text.replace('\n', " "))
+        let turn = &self.tale.turns[self.turn];
+        format!("{}: {}", turn.speaker(), turn.text().replace('\n', " "))
     }
+}
+
+fn applied(outcome: &TurnOutcome) -> &[Applied] {
+    match outcome {
+        TurnOutcome::Done(applied) => applied,
+        _ => &[],
+    }
+}
+
+/// What was done, in a line.
+fn said(outcome: &TurnOutcome) -> String {
+    let line = |one: &Applied| format!("{:?}: {}", one.operation, one.text.as_deref().unwrap_or(&one.fact));
+    match outcome {
+        TurnOutcome::Failed { step, reason } => format!("failed: {} {}", step.as_str(), reason.as_str()),
+        _ if applied(outcome).is_empty() => "none".to_owned(),
+        _ => applied(outcome).iter().map(line).collect::<Vec<_>>().join(" | "),
+    }
+}
+
+/// The reward of a turn that was worked, and its parts; from the texts of the bank before and after it, and what was
+/// asked. `None` where nothing can be scored.
+pub(crate) fn credited(
+    outcome: &TurnOutcome,
+    (before, after): (&[String], &[String]),
+    mut asked: Vec<Asked>,
+    settings: &CreditSettings,
+    failure: f64,
+) -> Option<(f64, Vec<(String, f64)>)> {
+    if asked.is_empty() {
+        // A story's first turns may have nothing to ask: then only costs count.
+        asked.push(Asked { after: Some(0.0), noop: Some(0.0) });
+    }
+    let noop = applied(outcome).iter().all(|one| one.operation == Did::Noop);
+    let length = |texts: &[String]| texts.iter().map(String::len).sum::<usize>() as i64;
+    // A token is about four bytes.
+    let growth = (length(after) - length(before)) / 4;
+    let credit = manager_credit(&Operation { asked: &asked, noop, growth }, settings)?;
+    let is_failure = !matches!(outcome, TurnOutcome::Done(_));
+    let parts = vec![
+        ("answers".to_owned(), credit.answers),
+        ("answers_if_noop".to_owned(), credit.baseline),
+        ("failed".to_owned(), f64::from(u8::from(is_failure))),
+    ];
+    Some((credit.total - if is_failure { failure } else { 0.0 }, parts))
 }

@@ -5,15 +5,19 @@
 //! Rooms it touches: world, algo, score; of core: engine, bank, transfer.
 
 pub mod answer;
+pub mod banks;
 pub mod manager;
 pub mod sft;
+pub mod tale;
 
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keepsake_core::bank::{Contents, MemoryBank};
 use keepsake_core::config::Config;
-use keepsake_core::model::LanguageModel;
-use keepsake_core::types::Timestamp;
+use keepsake_core::model::{Completion, LanguageModel, ModelError, Request, Role};
+use keepsake_core::types::{Cancel, SpaceId, Timestamp};
 use keepsake_core::{Engine, Setup, transfer};
 
 use crate::world::{Operations, TeachError};
@@ -36,8 +40,26 @@ pub struct Played {
     pub parts: Vec<(String, f64)>,
     /// Operations against gold, of a manager.
     pub operations: Operations,
+    /// The answers that a manager was judged by, a group for each question.
+    pub answers: Vec<Nested>,
     /// What was done or said, a line, for tables of samples.
     pub said: String,
+}
+
+/// The answer agent's answers to one question, all of one bank.
+#[derive(Debug, Clone, Default)]
+pub struct Nested {
+    /// Each of them.
+    pub draws: Vec<Draw>,
+}
+
+/// An answer among others to the same question.
+#[derive(Debug, Clone)]
+pub struct Draw {
+    /// What it is worth; `None` where it cannot be scored.
+    pub reward: Option<f64>,
+    /// Which of the play's model calls it took.
+    pub calls: Range<usize>,
 }
 
 /// Why a scene could not be made or played.
@@ -58,19 +80,73 @@ pub enum TaskError {
     Empty(String),
 }
 
+/// A model that counts its completed calls.
+struct Counted {
+    model: Arc<dyn LanguageModel>,
+    calls: AtomicUsize,
+}
+
+impl Counted {
+    fn new(model: Arc<dyn LanguageModel>) -> Self {
+        Self { model, calls: AtomicUsize::new(0) }
+    }
+
+    fn count(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+}
+
+impl LanguageModel for Counted {
+    fn context_tokens(&self) -> usize {
+        self.model.context_tokens()
+    }
+
+    fn is_trained_for(&self, role: Role) -> bool {
+        self.model.is_trained_for(role)
+    }
+
+    fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
+        self.model.count_tokens(text)
+    }
+
+    fn complete(
+        &self,
+        request: &Request,
+        cancel: &Cancel,
+        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<Completion, ModelError> {
+        let completion = self.model.complete(request, cancel, sink)?;
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(completion)
+    }
+}
+
+fn failed(error: &dyn std::fmt::Display) -> TaskError {
+    TaskError::Pipeline(error.to_string())
+}
+
+/// When something was recorded matters to nothing here.
+fn setup(model: Arc<dyn LanguageModel>, config: Config) -> Setup {
+    Setup::new(|| Timestamp::from_seconds(0)).with_model(model).with_config(config)
+}
+
 /// An engine in memory that holds this, with a model.
-fn engine_with(
+pub(crate) fn engine_with(
     contents: &Contents,
     model: Arc<dyn LanguageModel>,
     config: Config,
 ) -> Result<Engine, TaskError> {
-    // When something was recorded matters to nothing here.
-    let setup = Setup::new(|| Timestamp::from_seconds(0)).with_model(model).with_config(config);
-    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup);
+    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup(model, config));
     if !contents.turns.is_empty() {
         engine.import(contents).map_err(|error| TaskError::Moved(error.to_string()))?;
     }
     Ok(engine)
+}
+
+/// The memories that hold now.
+pub(crate) fn texts(engine: &Engine) -> Result<Vec<String>, TaskError> {
+    let memories = engine.memories(&SpaceId::default()).map_err(|error| failed(&error))?;
+    Ok(memories.into_iter().map(|memory| memory.text).collect())
 }
 
 /// What an engine holds.

@@ -1,4 +1,4 @@
-//! Training runs: imitation, and reinforcement with GRPO or PPO.
+//! Training runs: imitation, and reinforcement with GRPO or PPO, of one agent or of both.
 //!
 //! A run is a loop over optimiser steps; every step depends on settings, seed and the step's number only, so that one
 //! that was interrupted goes on as if it had not been. What a step did is handed to a [`Watch`]; files are its business.
@@ -6,6 +6,7 @@
 //! Rooms it touches: algo, engine, rollout, tasks.
 
 mod batch;
+pub mod joint;
 pub mod reinforce;
 pub mod sft;
 

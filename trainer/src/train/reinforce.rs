@@ -1,7 +1,8 @@
 //! Reinforcement: GRPO (Shao et al., arXiv 2402.03300) and PPO (Schulman et al., arXiv 1707.06347) over scenes.
 //!
 //! A step draws scenes, lets a group of samples play each, compares their rewards, and changes the policy. Losses and
-//! advantages are `algo`'s, with their papers and departures; what happens in which order is here.
+//! advantages are `algo`'s, with their papers and departures; what happens in which order is here. Where the answer agent
+//! learns beside the manager its groups are nested: several answers to each question about each sample's bank.
 //!
 //! Rooms it touches: algo, engine, rollout, tasks.
 
@@ -62,6 +63,11 @@ fn ten() -> f64 {
 pub struct ReinforceSettings {
     /// Who learns.
     pub role: Role,
+    /// Whether the answer agent learns beside the manager: from its groups of answers to each question, nested in the
+    /// manager's samples. GRPO only, and scenes must be judged by it.
+    pub nested: bool,
+    /// Whether both agents are saved.
+    pub joint: bool,
     /// How.
     pub algorithm: Algorithm,
     /// The loss.
@@ -84,6 +90,8 @@ pub struct ReinforceSettings {
     pub temperature: f32,
     /// Steps between evaluations; 0: none.
     pub evaluate_every: u64,
+    /// Whether there is one behind the last step too.
+    pub evaluates_end: bool,
     /// Steps between saved states; 0: at the end only.
     pub save_every: u64,
     /// What all randomness comes from.
@@ -112,17 +120,25 @@ struct Sample {
     advantage: f64,
 }
 
+/// Scenes that are evaluated on, greedily, with the name of that evaluation.
+pub type Held<'a> = (&'a str, &'a [Box<dyn Scene>]);
+
 /// Trains an agent from `first` to the last step. `scenes` are drawn in an order of their own for every pass through
 /// them; `held` are what it is evaluated on, greedily.
 pub fn reinforce(
     engine: &mut dyn PolicyEngine,
     tokenizer: &Arc<Tokenizer>,
     scenes: &[Box<dyn Scene>],
-    held: &[Box<dyn Scene>],
+    held: &[Held<'_>],
     settings: &ReinforceSettings,
     first: u64,
     watch: &mut dyn Watch,
 ) -> Result<(), TrainError> {
+    if settings.nested && matches!(settings.algorithm, Algorithm::Ppo { .. }) {
+        return Err(TrainError::Algorithm(
+            "nested groups are compared with each other: take grpo".to_owned(),
+        ));
+    }
     if scenes.is_empty() {
         return Err(TaskError::Empty("no scenes were made: give more stories".to_owned()).into());
     }
@@ -133,9 +149,8 @@ pub fn reinforce(
         if watch.stops() {
             return watch.save(step, &run.state()?);
         }
-        if settings.evaluate_every > 0 && step.is_multiple_of(settings.evaluate_every) && !held.is_empty() {
-            let values = run.evaluate(held)?;
-            watch.evaluated(step, "held", &values)?;
+        if settings.evaluate_every > 0 && step.is_multiple_of(settings.evaluate_every) {
+            run.evaluate(held, step, watch)?;
         }
         if settings.save_every > 0 && step > first && step.is_multiple_of(settings.save_every) {
             watch.save(step, &run.state()?)?;
@@ -143,9 +158,8 @@ pub fn reinforce(
         let (values, samples) = run.step(step)?;
         watch.step(step, &values, &samples)?;
     }
-    if settings.evaluate_every > 0 && !held.is_empty() {
-        let values = run.evaluate(held)?;
-        watch.evaluated(settings.steps, "held", &values)?;
+    if settings.evaluate_every > 0 && settings.evaluates_end {
+        run.evaluate(held, settings.steps, watch)?;
     }
     let state = run.state()?;
     watch.save(settings.steps, &state)
@@ -186,45 +200,53 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn policy(&self) -> Part {
-        Part::policy(self.settings.role)
-    }
-
-    /// What is saved: the policy, and the critic where there is one.
+    /// What is saved: policies, and critics where there are some.
     fn state(&mut self) -> Result<Vec<(Part, Vec<u8>)>, TrainError> {
-        let mut parts = vec![self.policy()];
-        if matches!(self.settings.algorithm, Algorithm::Ppo { .. }) {
-            parts.push(Part::critic(self.settings.role));
+        let settings = self.settings;
+        let roles = if settings.joint { vec![Role::Manager, Role::Answer] } else { vec![settings.role] };
+        let mut parts: Vec<Part> = roles.iter().map(|role| Part::policy(*role)).collect();
+        if matches!(settings.algorithm, Algorithm::Ppo { .. }) {
+            parts.extend(roles.iter().map(|role| Part::critic(*role)));
         }
         // A run of no steps has made none.
-        self.engine.logprobs(Some(parts[0]), &[])?;
-        for critic in &parts[1..] {
-            self.engine.values(*critic, &[])?;
+        for part in &parts {
+            if part.is_critic() {
+                self.engine.values(*part, &[])?;
+            } else {
+                self.engine.logprobs(Some(*part), &[])?;
+            }
         }
         parts.into_iter().map(|part| Ok((part, self.engine.save(part)?))).collect()
     }
 
-    fn evaluate(&mut self, held: &[Box<dyn Scene>]) -> Result<Named, TrainError> {
-        evaluate(self.engine, self.tokenizer, held, self.settings.context_tokens).map(|(values, _)| values)
+    fn evaluate(&mut self, held: &[Held<'_>], step: u64, watch: &mut dyn Watch) -> Result<(), TrainError> {
+        for (name, scenes) in held.iter().filter(|(_, scenes)| !scenes.is_empty()) {
+            let (values, _) = evaluate(self.engine, self.tokenizer, scenes, self.settings.context_tokens)?;
+            watch.evaluated(step, name, &values)?;
+        }
+        Ok(())
     }
 
     fn step(&mut self, step: u64) -> Result<(Named, Vec<SampleLine>), TrainError> {
         let started = Instant::now();
         let mut samples = self.sample(step)?;
         let sampling = started.elapsed().as_secs_f64();
-        let counts = self.compare(step, &mut samples)?;
+        let rate = self.settings.learning.rate(step);
         let mut values = means(&samples.iter().map(|sample| &sample.played).collect::<Vec<_>>());
-        values.extend(counts.values().into_iter().map(|(name, value)| (format!("groups/{name}"), value)));
-        values.extend(lengths(&samples, self.settings.role));
-        let learning = Instant::now();
-        self.learn(step, &mut samples, &mut values)?;
+        values.push(("learning_rate".to_owned(), rate));
+        let (mut tokens, learning) = (0, Instant::now());
+        for (role, prefix) in self.learners() {
+            let counts = self.compare(step, role, &mut samples)?;
+            let mut own: Named =
+                counts.values().into_iter().map(|(name, value)| (format!("groups/{name}"), value)).collect();
+            own.extend(lengths(&samples, role));
+            tokens += self.learn(step, role, &mut samples, &mut own)?;
+            values.extend(own.into_iter().map(|(name, value)| (format!("{prefix}{name}"), value)));
+        }
         let learning = learning.elapsed().as_secs_f64();
         values.push(("seconds/sample".to_owned(), sampling));
         values.push(("seconds/train".to_owned(), learning));
-        if let Some(at) = values.iter().position(|(name, _)| name == "tokens") {
-            let (_, tokens) = values.remove(at);
-            values.push(("speed/tokens_per_second".to_owned(), tokens / learning.max(1e-9)));
-        }
+        values.push(("speed/tokens_per_second".to_owned(), tokens as f64 / learning.max(1e-9)));
         let lines = samples.iter().map(|sample| SampleLine {
             about: self.scenes[sample.scene].about(),
             said: sample.played.said.clone(),
@@ -232,6 +254,12 @@ impl Run<'_> {
             advantage: sample.advantage,
         });
         Ok((values, lines.collect()))
+    }
+
+    /// Who learns in a step, and what stands before the names of its numbers.
+    fn learners(&self) -> Vec<(Role, &'static str)> {
+        let first = (self.settings.role, "");
+        if self.settings.nested { vec![first, (Role::Answer, "answer/")] } else { vec![first] }
     }
 
     /// Lets groups play the step's scenes.
@@ -248,9 +276,11 @@ impl Run<'_> {
             }
         }
         let mut temperatures = Temperatures::training(settings.role);
-        match settings.role {
-            Role::Manager => temperatures.manager = settings.temperature,
-            Role::Answer => temperatures.answer = settings.temperature,
+        for (role, _) in self.learners() {
+            match role {
+                Role::Manager => temperatures.manager = settings.temperature,
+                Role::Answer => temperatures.answer = settings.temperature,
+            }
         }
         let played = play(self.engine, self.tokenizer, settings.context_tokens, temperatures, episodes)?;
         let mut samples = Vec::with_capacity(played.len());
@@ -271,55 +301,79 @@ impl Run<'_> {
         Ok(samples)
     }
 
-    /// Compares the samples of each group.
-    fn compare(&self, step: u64, samples: &mut [Sample]) -> Result<GroupCounts, TrainError> {
+    /// Compares an agent's samples within each group: those of a scene, or, of the answer agent that learns beside the
+    /// manager, the answers to one question about one bank.
+    fn compare(&self, step: u64, role: Role, samples: &mut [Sample]) -> Result<GroupCounts, TrainError> {
         let baseline = match self.settings.algorithm {
             Algorithm::Grpo { baseline } => baseline,
             Algorithm::Ppo { .. } => Baseline::default(),
         };
+        let of = |rewards: &[Option<f64>]| {
+            group_advantages(rewards, baseline).map_err(|source| TrainError::Reward { step, source })
+        };
         let mut counts = GroupCounts::default();
+        if role != self.settings.role {
+            for sample in samples {
+                for nested in &sample.played.answers {
+                    let rewards: Vec<Option<f64>> = nested.draws.iter().map(|draw| draw.reward).collect();
+                    let found = of(&rewards)?;
+                    counts.count(&found);
+                    for (draw, advantage) in nested.draws.iter().zip(&found.values) {
+                        let own = sample.advantages.get_mut(draw.calls.clone()).into_iter().flatten();
+                        own.flatten().for_each(|token| *token = *advantage);
+                    }
+                }
+            }
+            return Ok(counts);
+        }
         for group in samples.chunks_mut(self.settings.group) {
             let rewards: Vec<Option<f64>> = group.iter().map(|sample| sample.played.reward).collect();
-            let found =
-                group_advantages(&rewards, baseline).map_err(|source| TrainError::Reward { step, source })?;
+            let found = of(&rewards)?;
             counts.count(&found);
             for (sample, advantage) in group.iter_mut().zip(&found.values) {
                 sample.advantage = *advantage;
-                sample.advantages.iter_mut().flatten().for_each(|token| *token = *advantage);
+                let calls = sample.calls.iter().zip(&mut sample.advantages);
+                let own = calls.filter(|(call, _)| call.role == role).flat_map(|(_, tokens)| tokens);
+                own.for_each(|token| *token = *advantage);
             }
         }
         Ok(counts)
     }
 
-    /// Changes the policy, and the critic where there is one.
-    fn learn(&mut self, step: u64, samples: &mut [Sample], values: &mut Named) -> Result<(), TrainError> {
+    /// Changes an agent's policy, and its critic where there is one: how many tokens that took.
+    fn learn(
+        &mut self,
+        step: u64,
+        role: Role,
+        samples: &mut [Sample],
+        values: &mut Named,
+    ) -> Result<usize, TrainError> {
         let settings = self.settings;
         let rate = settings.learning.rate(step);
-        values.push(("learning_rate".to_owned(), rate));
         // Where all of a group did alike there is nothing to compare, and nothing is computed.
         let is_ppo = matches!(settings.algorithm, Algorithm::Ppo { .. });
         let teaches = |sample: &&mut Sample| {
-            let asked = sample.calls.iter().any(|call| call.role == settings.role);
-            asked && (is_ppo || sample.advantage != 0.0)
+            let mut own = sample.calls.iter().zip(&sample.advantages).filter(|(call, _)| call.role == role);
+            own.any(|(_, tokens)| is_ppo || tokens.iter().any(|advantage| *advantage != 0.0))
         };
         let mut chosen: Vec<&mut Sample> = samples.iter_mut().filter(teaches).collect();
         if chosen.is_empty() {
             values.push(("gradient/norm".to_owned(), 0.0));
-            return Ok(());
+            return Ok(0);
         }
-        self.look_back(&mut chosen)?;
+        self.look_back(role, &mut chosen)?;
         if let Algorithm::Ppo { gae, value, critic_rate, critic_first } = settings.algorithm {
             self.estimate(&mut chosen, &gae)?;
             self.criticise(&chosen, &value, rate * critic_rate, values)?;
             if step < critic_first {
-                return Ok(());
+                return Ok(0);
             }
         }
         let mut sum = Update::default();
         let minibatch = chosen.len().div_ceil(settings.minibatches.max(1));
         for _ in 0..settings.epochs.max(1) {
             for part in chosen.chunks(minibatch) {
-                self.update(part, rate, &mut sum)?;
+                self.update(role, part, rate, &mut sum)?;
             }
         }
         values.extend(sum.values());
@@ -327,11 +381,11 @@ impl Run<'_> {
         if self.skipped >= MOST_SKIPPED {
             return Err(TrainError::Diverged { count: self.skipped, step });
         }
-        Ok(())
+        Ok(sum.tokens)
     }
 
     /// Log-probabilities of the policy before it changes, and of the base alone, where they are needed.
-    fn look_back(&mut self, chosen: &mut [&mut Sample]) -> Result<(), TrainError> {
+    fn look_back(&mut self, role: Role, chosen: &mut [&mut Sample]) -> Result<(), TrainError> {
         let settings = self.settings;
         let penalised = matches!(settings.algorithm, Algorithm::Ppo { gae, .. } if gae.kl != 0.0);
         let needs_old = settings.epochs * settings.minibatches > 1 || penalised;
@@ -339,10 +393,10 @@ impl Run<'_> {
         if !needs_old && !needs_reference {
             return Ok(());
         }
-        let batch = Batch::new(&calls(chosen), settings.role);
+        let batch = Batch::new(&calls(chosen), role);
         if needs_old {
-            let old =
-                batch.by_call(&self.engine.logprobs(Some(self.policy()), &batch.trees)?, &calls(chosen));
+            let policy = Some(Part::policy(role));
+            let old = batch.by_call(&self.engine.logprobs(policy, &batch.trees)?, &calls(chosen));
             chosen.iter_mut().zip(old).for_each(|(sample, old)| sample.old = Some(old));
         }
         if needs_reference {
@@ -353,34 +407,39 @@ impl Run<'_> {
     }
 
     /// One change of the policy.
-    fn update(&mut self, part: &[&mut Sample], rate: f64, sum: &mut Update) -> Result<(), TrainError> {
+    fn update(
+        &mut self,
+        role: Role,
+        part: &[&mut Sample],
+        rate: f64,
+        sum: &mut Update,
+    ) -> Result<(), TrainError> {
         let settings = self.settings;
-        let batch = Batch::new(&calls(part), settings.role);
-        let counts = counts(part, settings.role);
+        let policy = Part::policy(role);
+        let batch = Batch::new(&calls(part), role);
+        let counts = counts(part, role);
         let mut failed = None;
-        let scores =
-            self.engine.forward_backward(self.policy(), &batch.trees, &mut |tree, branch, scores| {
-                let line = batch.lines[tree][branch];
-                let (sample, call) = (&part[line.sample], line.call);
-                let new = wide(scores);
-                let completion = Completion {
-                    new: &new,
-                    old: sample.old.as_ref().map_or(&new[..], |old| &old[call]),
-                    sampler: &wide(&sample.calls[call].written.logprobs),
-                    reference: sample.reference.as_ref().map(|reference| &reference[call][..]),
-                    advantages: &sample.advantages[call],
-                    mask: &sample.masks[call],
-                };
-                let scale = settings.policy.aggregation.scale(counts, completion.mask);
-                let loss = policy_loss(&completion, &settings.policy, scale);
-                handed(loss.map(|loss| (loss.gradient, sum.metrics += loss.metrics).0), &mut failed)
-            })?;
+        let scores = self.engine.forward_backward(policy, &batch.trees, &mut |tree, branch, scores| {
+            let line = batch.lines[tree][branch];
+            let (sample, call) = (&part[line.sample], line.call);
+            let new = wide(scores);
+            let completion = Completion {
+                new: &new,
+                old: sample.old.as_ref().map_or(&new[..], |old| &old[call]),
+                sampler: &wide(&sample.calls[call].written.logprobs),
+                reference: sample.reference.as_ref().map(|reference| &reference[call][..]),
+                advantages: &sample.advantages[call],
+                mask: &sample.masks[call],
+            };
+            let scale = settings.policy.aggregation.scale(counts, completion.mask);
+            let loss = policy_loss(&completion, &settings.policy, scale);
+            handed(loss.map(|loss| (loss.gradient, sum.metrics += loss.metrics).0), &mut failed)
+        })?;
         failed.map_or(Ok(()), |failed| Err(TrainError::Algorithm(failed)))?;
         sum.tokens += batch.trees.iter().map(Tree::tokens).sum::<usize>();
         sum.choices += counts.tokens;
         sum.entropy += scores.entropies.iter().flatten().flatten().map(|nats| f64::from(*nats)).sum::<f64>();
-        let stepped =
-            self.engine.step(self.policy(), &AdamW { learning_rate: rate, ..settings.optimiser })?;
+        let stepped = self.engine.step(policy, &AdamW { learning_rate: rate, ..settings.optimiser })?;
         sum.steps += 1;
         sum.norm += stepped.gradient_norm;
         sum.skipped += u32::from(stepped.skipped);
@@ -480,7 +539,6 @@ impl Update {
         values.push(("policy/entropy".to_owned(), self.entropy / self.choices.max(1) as f64));
         values.push(("gradient/norm".to_owned(), self.norm / f64::from(self.steps.max(1))));
         values.push(("gradient/skipped".to_owned(), f64::from(self.skipped)));
-        values.push(("tokens".to_owned(), self.tokens as f64));
         values
     }
 }

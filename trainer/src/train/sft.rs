@@ -9,12 +9,8 @@ use keepsake_core::model::Role;
 use super::{MOST_SKIPPED, Named, TrainError, Watch};
 use crate::algo::schedule::Schedule;
 use crate::algo::sft::{SftMetrics, sft_loss};
-use crate::engine::{AdamW, Choice, Dice, Part, PolicyEngine, Tree, joined};
+use crate::engine::{AdamW, Choice, Dice, Part, PolicyEngine, Tree};
 use crate::tasks::TaskError;
-
-/// Most tokens behind a beginning that samples share. The standing instruction is a third to a half of a prompt; with so
-/// few tokens behind it attention's share of the work stays below a tenth.
-const JOINED_TOKENS: usize = 640;
 
 /// Everything that shapes a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,7 +61,7 @@ pub fn imitate(
         let started = Instant::now();
         let number = |nth: usize| step * settings.samples as u64 + nth as u64;
         let sample = |nth: usize| trees[sample_of(settings.seed, number(nth), trees.len())].clone();
-        let drawn = joined((0..settings.samples).map(sample).collect(), JOINED_TOKENS);
+        let drawn: Vec<Tree> = (0..settings.samples).map(sample).collect();
         let choices = |tree: &Tree| {
             tree.branches.iter().flat_map(|branch| &branch.choices).filter(|c| **c != Choice::Forced).count()
         };

@@ -5,25 +5,24 @@
 //! questions are asked of what the bank says then, by the world's reader. The credit is that of the trainer's
 //! own scenes.
 //!
-//! Rooms it touches: verl, world, algo; of core: bank, config, decision, engine, model, prompt, transfer,
-//! types.
+//! Rooms it touches: verl, tasks, world, algo; of core: config, model, prompt, transfer, types.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use keepsake_core::bank::{MemoryBank, TurnOutcome};
 use keepsake_core::config::Config;
-use keepsake_core::decision::Operation as Did;
 use keepsake_core::model::{Completion, LanguageModel, ModelError, Request, Role, Stop, Usage};
 use keepsake_core::prompt::answer;
-use keepsake_core::types::{Cancel, SpaceId, Timestamp};
-use keepsake_core::{Engine, Setup, transfer};
+use keepsake_core::transfer;
+use keepsake_core::types::Cancel;
 use serde::{Deserialize, Serialize};
 
-use crate::algo::credit::{self, CreditSettings, Operation, manager_credit};
+use crate::algo::credit::{self, CreditSettings};
 use crate::algo::reward::{Outcome, RewardSettings, reward};
+use crate::tasks::manager::credited;
+use crate::tasks::{engine_with, texts};
 use crate::world::{self, GoldTurn, Lesson, Question, Split, Story, Teacher, WorldSettings};
 
 /// What a reply is judged by. In a row its kind is the row's role.
@@ -231,44 +230,26 @@ fn managed(scene: &ManagerScene, story: &Story, reply: &str) -> Result<Judged, J
     let teacher = Teacher::new();
     teacher.give(Lesson::turn(story, at));
     let model = Replay { teacher, call: scene.call, reply: reply.to_owned(), calls: AtomicUsize::new(0) };
-    let engine = engine_with(&scene.bank, model)?;
-    let texts = || -> Result<Vec<String>, JudgeError> {
-        let memories = engine.memories(&SpaceId::default()).map_err(|error| broken(&error))?;
-        Ok(memories.into_iter().map(|memory| memory.text).collect())
-    };
-    let before = texts()?;
+    let contents = transfer::read(&mut scene.bank.as_bytes()).map_err(|error| broken(&error))?;
+    let engine =
+        engine_with(&contents, Arc::new(model), Config::default()).map_err(|error| broken(&error))?;
+    let before = texts(&engine).map_err(|error| broken(&error))?;
     let new = turn.new_turn().map_err(|error| broken(&error))?;
     let outcome = engine.remember(new, &Cancel::new()).map_err(|error| broken(&error))?.outcome;
-    let after = texts()?;
-
-    let (applied, failed) = match &outcome {
-        TurnOutcome::Done(applied) => (&applied[..], false),
-        _ => (&[][..], true),
-    };
+    let after = texts(&engine).map_err(|error| broken(&error))?;
     let worth = |question: &Question, texts: &[String]| {
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         Some(world::answer(question, &texts).map_or(0.0, |answer| f64::from(question.credit(&answer))))
     };
-    let mut asked: Vec<credit::Asked> = questions
+    let asked = questions
         .into_iter()
         .map(|question| credit::Asked { after: worth(question, &after), noop: worth(question, &before) })
         .collect();
-    if asked.is_empty() {
-        // A story's first turns may have nothing to ask: then only costs count.
-        asked.push(credit::Asked { after: Some(0.0), noop: Some(0.0) });
-    }
-    let noop = applied.iter().all(|one| one.operation == Did::Noop);
-    let length = |texts: &[String]| texts.iter().map(String::len).sum::<usize>() as i64;
-    // A token is about four bytes.
-    let growth = (length(&after) - length(&before)) / 4;
-    let credit = manager_credit(&Operation { asked: &asked, noop, growth }, &scene.rewards.credit);
-    Ok(credit.map_or_else(Judged::default, |credit| Judged {
-        reward: Some(credit.total - if failed { scene.rewards.failure } else { 0.0 }),
-        parts: BTreeMap::from([
-            ("answers".to_owned(), credit.answers),
-            ("answers_if_noop".to_owned(), credit.baseline),
-            ("failed".to_owned(), f64::from(u8::from(failed))),
-        ]),
+    let Rewards { credit, failure } = &scene.rewards;
+    let found = credited(&outcome, (&before, &after), asked, credit, *failure);
+    Ok(found.map_or_else(Judged::default, |(reward, parts)| Judged {
+        reward: Some(reward),
+        parts: parts.into_iter().collect(),
     }))
 }
 
@@ -278,19 +259,6 @@ impl Asked {
         let is = |question: &&Question| question.text == self.question && question.answer == self.gold;
         story.answerable(turn).find(is)
     }
-}
-
-fn engine_with(bank: &str, model: Replay) -> Result<Engine, JudgeError> {
-    let replay = |error: &dyn std::fmt::Display| JudgeError::Replay(error.to_string());
-    // When something was recorded matters to nothing here.
-    let setup =
-        Setup::new(|| Timestamp::from_seconds(0)).with_model(Arc::new(model)).with_config(Config::default());
-    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup);
-    let contents = transfer::read(&mut bank.as_bytes()).map_err(|error| replay(&error))?;
-    if !contents.turns.is_empty() {
-        engine.import(&contents).map_err(|error| replay(&error))?;
-    }
-    Ok(engine)
 }
 
 /// A model that says the reply to one call, and what the teacher says to the others.

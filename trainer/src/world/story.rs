@@ -133,9 +133,12 @@ impl Story {
 
     /// The questions whose answers a turn touches, as they stand after it.
     pub fn tied(&self, turn: usize) -> Vec<&Question> {
-        let touched: Vec<usize> = self.turns[turn].facts.iter().map(|fact| fact.slot).collect();
-        let ties = |question: &&Question| touched.contains(&question.slot) && question.holds_after(turn);
-        self.questions.iter().filter(ties).collect()
+        self.answerable(turn).filter(|question| self.touches(turn, question)).collect()
+    }
+
+    /// Whether a turn says something about what a question asks for.
+    pub fn touches(&self, turn: usize, question: &Question) -> bool {
+        self.turns[turn].facts.iter().any(|fact| fact.slot == question.slot)
     }
 
     /// All questions that can be answered after a turn.
@@ -145,8 +148,7 @@ impl Story {
 
     /// At most `count` questions that a turn does not touch and that must stay answerable after it, drawn by seed.
     pub fn earlier(&self, turn: usize, count: usize) -> Vec<&Question> {
-        let touched: Vec<usize> = self.turns[turn].facts.iter().map(|fact| fact.slot).collect();
-        let others = self.answerable(turn).filter(|question| !touched.contains(&question.slot));
+        let others = self.answerable(turn).filter(|question| !self.touches(turn, question));
         let mut others: Vec<&Question> = others.collect();
         Rng::with_seed(self.seed ^ ((turn as u64) << 32)).shuffle(&mut others);
         others.truncate(count);

@@ -8,6 +8,7 @@
 
 mod decoder;
 mod head;
+mod layout;
 mod leaf;
 mod lora;
 mod pack;
@@ -22,6 +23,7 @@ use tch::{Cuda, Device, Kind, Tensor, no_grad};
 
 use self::decoder::Decoder;
 use self::head::Chosen;
+use self::layout::Layout;
 use self::leaf::numbers;
 use self::lora::{Adapter, Patch};
 use self::pack::Pack;
@@ -53,6 +55,9 @@ pub struct LocalSettings {
     pub alpha: f64,
     /// Most tokens of one pass; trees that are longer are a pass alone.
     pub pack_tokens: usize,
+    /// Most tokens of all replies and prompts' endings that stand behind a beginning which their prompts share. With so
+    /// few, attention's share of the work stays below a tenth. 0: nothing is shared between different prompts.
+    pub shared_tokens: usize,
     /// Whether layers are computed again on the way back instead of being kept: a third more work, a fraction of the
     /// memory.
     pub recompute: bool,
@@ -68,6 +73,7 @@ impl Default for LocalSettings {
             rank: 16,
             alpha: 32.0,
             pack_tokens: 2048,
+            shared_tokens: 640,
             recompute: false,
             seed: 0,
         }
@@ -162,23 +168,6 @@ impl LocalEngine {
         }
     }
 
-    /// Trees in passes of at most `pack_tokens`, in order: where each begins and ends.
-    fn passes(&self, trees: &[Tree]) -> Vec<std::ops::Range<usize>> {
-        let mut passes: Vec<std::ops::Range<usize>> = Vec::new();
-        let mut held = 0;
-        for (at, tree) in trees.iter().enumerate() {
-            held += tree.tokens();
-            match passes.last_mut() {
-                Some(pass) if held <= self.settings.pack_tokens => pass.end = at + 1,
-                _ => {
-                    passes.push(at..at + 1);
-                    held = tree.tokens();
-                }
-            }
-        }
-        passes
-    }
-
     /// Hidden states before each token of the branches, after the last norm, `[predicted, width]`.
     fn predicting(&self, pack: &Pack, patch: &Patch<'_>) -> Tensor {
         let hidden = self.decoder.trunk(pack, patch);
@@ -228,13 +217,13 @@ impl LocalEngine {
         part: Option<Part>,
         of: impl Fn(&Pack, Tensor) -> (Vec<f32>, Vec<f32>),
     ) -> Result<Scores, EngineError> {
-        let mut all = Scores::default();
-        for pass in self.passes(trees) {
-            let trees = &trees[pass];
-            let pack = Pack::new(trees, &self.decoder)?;
+        let layout = Layout::new(trees, self.settings.shared_tokens);
+        let mut all = Scores { values: layout.places(), entropies: layout.places() };
+        for pass in layout.passes(self.settings.pack_tokens) {
+            let pack = Pack::new(&layout.trees[pass.clone()], &self.decoder)?;
             let (values, entropies) = no_grad(|| of(&pack, self.predicting(&pack, &self.patch(part))));
-            all.values.extend(by_branch(trees, &values));
-            all.entropies.extend(by_branch(trees, &entropies));
+            layout.put(pass.clone(), &values, &mut all.values);
+            layout.put(pass, &entropies, &mut all.entropies);
         }
         Ok(all)
     }
@@ -254,7 +243,10 @@ impl PolicyEngine for LocalEngine {
     fn sample(&mut self, part: Part, asks: &[Ask]) -> Result<Vec<Written>, EngineError> {
         self.ensure(part);
         self.run(|engine| {
-            no_grad(|| sample::sample(&engine.decoder, &engine.patch(Some(part)), &engine.tokenizer, asks))
+            let limits = (engine.settings.shared_tokens, engine.settings.pack_tokens);
+            no_grad(|| {
+                sample::sample(&engine.decoder, &engine.patch(Some(part)), &engine.tokenizer, asks, limits)
+            })
         })
     }
 
@@ -279,19 +271,16 @@ impl PolicyEngine for LocalEngine {
     ) -> Result<Scores, EngineError> {
         self.ensure(part);
         self.run(|engine| {
-            let mut all = Scores::default();
-            for pass in engine.passes(trees) {
-                let first = pass.start;
-                let trees = &trees[pass];
-                let pack = Pack::new(trees, &engine.decoder)?;
+            let layout = Layout::new(trees, engine.settings.shared_tokens);
+            let mut all = Scores { values: layout.places(), entropies: layout.places() };
+            for pass in layout.passes(engine.settings.pack_tokens) {
+                let pack = Pack::new(&layout.trees[pass.clone()], &engine.decoder)?;
                 let patch = engine.patch(Some(part));
                 engine.learn(&pack, &patch, |hidden| {
                     no_grad(|| {
                         let mut by_row = |values: &[f32], all: &mut Scores| {
-                            let by_branch = by_branch(trees, values);
-                            let by_row = derivatives(&by_branch, first, derivative);
-                            all.values.extend(by_branch);
-                            by_row
+                            layout.put(pass.clone(), values, &mut all.values);
+                            layout.derivatives(pass.clone(), values, derivative)
                         };
                         if let Some(critic) = engine.critic(part) {
                             let by_row = by_row(&numbers(&critic.values(hidden)), &mut all);
@@ -300,7 +289,7 @@ impl PolicyEngine for LocalEngine {
                         let mut chosen =
                             Chosen::new(&engine.decoder.head, hidden, &pack.targets, &pack.choices);
                         let found = chosen.find(true);
-                        all.entropies.extend(by_branch(trees, &found.entropies));
+                        layout.put(pass.clone(), &found.entropies, &mut all.entropies);
                         let by_row = by_row(&found.logprobs, &mut all);
                         chosen.back(&by_row)
                     })
@@ -344,31 +333,6 @@ impl PolicyEngine for LocalEngine {
         self.ensure(part);
         self.run(|engine| engine.adapters.get_mut(&part).map_or(Ok(()), |adapter| adapter.load(state)))
     }
-}
-
-/// One number for each token, by tree and branch.
-fn by_branch(trees: &[Tree], numbers: &[f32]) -> Vec<Vec<Vec<f32>>> {
-    let mut rest = numbers;
-    let mut take = |count: usize| {
-        let (own, others) = rest.split_at(count.min(rest.len()));
-        rest = others;
-        own.to_vec()
-    };
-    let branches = |tree: &Tree| tree.branches.iter().map(|branch| take(branch.tokens.len())).collect();
-    trees.iter().map(branches).collect()
-}
-
-/// The derivative by each token's score, asked for branch by branch; trees are numbered from `first`.
-fn derivatives(scores: &[Vec<Vec<f32>>], first: usize, derivative: &mut Derivative<'_>) -> Vec<f32> {
-    let mut by_row = Vec::new();
-    for (tree, branches) in scores.iter().enumerate() {
-        for (branch, scores) in branches.iter().enumerate() {
-            let mut own = derivative(first + tree, branch, scores);
-            own.resize(scores.len(), 0.0);
-            by_row.extend(own);
-        }
-    }
-    by_row
 }
 
 fn device(wanted: Where) -> Result<Device, EngineError> {

@@ -29,6 +29,8 @@ struct Span {
     prompt: i64,
     /// Tokens of all its branches.
     replies: i64,
+    /// Of each branch, where it begins and how many of its tokens are read.
+    branches: Vec<(i64, i64)>,
     /// What is added to the scores of reply tokens, `[1, 1, replies, prompt + replies]`: 0 or minus infinity.
     mask: Option<Tensor>,
 }
@@ -41,7 +43,7 @@ impl Pack {
             let (start, prompt) = (tokens.len(), tree.prompt.len());
             tokens.extend(tree.prompt.iter().map(|token| i64::from(*token)));
             positions.extend(0..prompt as i64);
-            let mut lengths = Vec::new();
+            let mut branches = Vec::new();
             for branch in &tree.branches {
                 let most = decoder.shape.context;
                 if prompt + branch.tokens.len() > most {
@@ -58,11 +60,12 @@ impl Pack {
                 positions.extend((prompt..prompt + read).map(|at| at as i64));
                 targets.extend(branch.tokens.iter().map(|token| i64::from(*token)));
                 choices.extend(branch.choices.iter().cloned());
-                lengths.push(read);
+                branches.push((first, read as i64));
             }
             let replies = tokens.len() - start - prompt;
-            let mask = (replies > 0).then(|| mask(prompt, &lengths, decoder.kind, decoder.device));
-            spans.push(Span { start: start as i64, prompt: prompt as i64, replies: replies as i64, mask });
+            let mask = (replies > 0).then(|| mask(prompt, &branches, decoder.kind, decoder.device));
+            let (start, prompt, replies) = (start as i64, prompt as i64, replies as i64);
+            spans.push(Span { start, prompt, replies, branches, mask });
         }
         let place = |numbers: &[i64]| Tensor::from_slice(numbers).to_device(decoder.device);
         Ok(Self {
@@ -73,6 +76,29 @@ impl Pack {
             targets: place(&targets),
             choices,
         })
+    }
+
+    /// What was read of each branch with its prompt before it, out of what there is for every token.
+    pub(super) fn branches<'a>(&'a self, of: &'a Tensor) -> impl Iterator<Item = Tensor> + 'a {
+        self.spans.iter().flat_map(move |span| {
+            let prompt = of.narrow(0, span.start, span.prompt);
+            let whole = move |(first, read): &(i64, i64)| match read {
+                0 => prompt.shallow_clone(),
+                read => Tensor::cat(&[&prompt, &of.narrow(0, *first, *read)], 0),
+            };
+            span.branches.iter().map(whole)
+        })
+    }
+
+    /// The last token of each branch that is read, or of its prompt, `[branches]`.
+    pub(super) fn lasts(&self) -> Tensor {
+        let last = |span: &Span, (first, read): &(i64, i64)| match read {
+            0 => span.start + span.prompt - 1,
+            read => first + read - 1,
+        };
+        let of_span = |span: &Span| span.branches.iter().map(|branch| last(span, branch)).collect::<Vec<_>>();
+        let all: Vec<i64> = self.spans.iter().flat_map(of_span).collect();
+        Tensor::from_slice(&all).to_device(self.tokens.device())
     }
 
     /// Attention in each tree: `[tokens, heads · head]`. `grouped`: several heads share keys and values.
@@ -106,12 +132,13 @@ impl Pack {
 }
 
 /// Each reply token sees the prompt and, of its own branch, itself and what is before it.
-fn mask(prompt: usize, branches: &[usize], kind: Kind, device: Device) -> Tensor {
-    let replies: usize = branches.iter().sum();
+fn mask(prompt: usize, branches: &[(i64, i64)], kind: Kind, device: Device) -> Tensor {
+    let lengths = branches.iter().map(|(_, read)| *read as usize);
+    let replies: usize = lengths.clone().sum();
     let mut hidden = vec![f32::NEG_INFINITY; replies * (prompt + replies)];
     let (mut row, mut first) = (0, 0);
-    for length in branches {
-        for at in 0..*length {
+    for length in lengths {
+        for at in 0..length {
             let line = &mut hidden[row * (prompt + replies)..][..prompt + replies];
             line[..prompt].fill(0.0);
             line[prompt + first..=prompt + first + at].fill(0.0);

@@ -10,10 +10,14 @@ use tch::{Kind, Tensor};
 
 use super::decoder::{Attended, Decoder};
 use super::head::restricted;
+use super::layout::Layout;
 use super::leaf::numbers;
 use super::lora::Patch;
 use super::pack::Pack;
 use crate::engine::{Ask, Branch, Choice, EngineError, Token, Tree, Written};
+
+/// Most tokens behind a beginning that different prompts share, and most tokens of a pass.
+type Limits = (usize, usize);
 
 /// Writes a reply to each, in order.
 pub(super) fn sample(
@@ -21,6 +25,7 @@ pub(super) fn sample(
     patch: &Patch<'_>,
     tokenizer: &Tokenizer,
     asks: &[Ask],
+    limits: Limits,
 ) -> Result<Vec<Written>, EngineError> {
     let mut rows = Vec::with_capacity(asks.len());
     for (at, ask) in asks.iter().enumerate() {
@@ -33,7 +38,7 @@ pub(super) fn sample(
     let mut written: Vec<Option<Written>> = vec![None; asks.len()];
     // Replies to the same prompt stand beside each other.
     rows.sort_by(|one, other| one.ask.prompt.cmp(&other.ask.prompt));
-    let mut cache = Cache::read(decoder, patch, &rows)?;
+    let mut cache = Cache::read(decoder, patch, &rows, limits)?;
     let mut logits = cache.first_logits.shallow_clone();
     let mut going = rows;
     loop {
@@ -170,28 +175,46 @@ struct Cache {
 }
 
 impl Cache {
-    /// Reads each prompt once.
-    fn read(decoder: &Decoder, patch: &Patch<'_>, rows: &[Row<'_>]) -> Result<Self, EngineError> {
-        let (mut prompts, mut prompt_of, mut logits) = (Vec::new(), Vec::new(), Vec::new());
+    /// Reads each prompt once, and what prompts begin with alike once for all; see [`Limits`].
+    fn read(
+        decoder: &Decoder,
+        patch: &Patch<'_>,
+        rows: &[Row<'_>],
+        (shared_tokens, pack_tokens): Limits,
+    ) -> Result<Self, EngineError> {
+        let (mut trees, mut prompt_of) = (Vec::new(), Vec::new());
         for (at, row) in rows.iter().enumerate() {
             if at == 0 || rows[at - 1].ask.prompt != row.ask.prompt {
-                let tree = Tree { prompt: row.ask.prompt.to_vec(), branches: Vec::new() };
-                let pack = Pack::new(&[tree], decoder)?;
-                let mut hidden = decoder.embed(&pack.tokens);
-                let mut layers = Vec::with_capacity(decoder.layers.len());
-                for layer in 0..decoder.layers.len() {
-                    let attended = decoder.before_attention(layer, &hidden, &pack.rotation, patch);
-                    let mixed = pack.attend(&attended, decoder.shape.heads != decoder.shape.kv_heads);
-                    hidden = decoder.after_attention(layer, &hidden, &mixed, patch);
-                    layers.push((attended.keys, attended.values));
-                }
-                let last = hidden.narrow(0, row.ask.prompt.len() as i64 - 1, 1);
-                logits.push(decoder.last_norm(&last).matmul(&decoder.head.tr()));
-                prompts.push(layers);
+                // Of a branch all but the last token is read: this one stands for what is to be written.
+                let branch = Branch { tokens: vec![0], choices: vec![Choice::Forced] };
+                trees.push(Tree { prompt: row.ask.prompt.to_vec(), branches: vec![branch] });
             }
-            prompt_of.push(prompts.len() - 1);
+            prompt_of.push(trees.len() - 1);
         }
-        let of_rows: Vec<i64> = prompt_of.iter().map(|at| *at as i64).collect();
+        let layout = Layout::new(&trees, shared_tokens);
+        let mut prompts: Vec<Vec<(Tensor, Tensor)>> = trees.iter().map(|_| Vec::new()).collect();
+        let (mut logits, mut places) = (Vec::new(), vec![0_i64; trees.len()]);
+        let mut done = 0;
+        for pass in layout.passes(pack_tokens) {
+            let of_pass: Vec<usize> =
+                pass.clone().flat_map(|tree| layout.origins(tree)).map(|origin| origin.tree).collect();
+            let pack = Pack::new(&layout.trees[pass], decoder)?;
+            let mut hidden = decoder.embed(&pack.tokens);
+            for layer in 0..decoder.layers.len() {
+                let attended = decoder.before_attention(layer, &hidden, &pack.rotation, patch);
+                let mixed = pack.attend(&attended, decoder.shape.heads != decoder.shape.kv_heads);
+                hidden = decoder.after_attention(layer, &hidden, &mixed, patch);
+                let known = pack.branches(&attended.keys).zip(pack.branches(&attended.values));
+                of_pass.iter().zip(known).for_each(|(prompt, known)| prompts[*prompt].push(known));
+            }
+            let last = hidden.index_select(0, &pack.lasts());
+            logits.push(decoder.last_norm(&last).matmul(&decoder.head.tr()));
+            for prompt in of_pass {
+                places[prompt] = done;
+                done += 1;
+            }
+        }
+        let of_rows: Vec<i64> = prompt_of.iter().map(|at| places[*at]).collect();
         let first_logits = if logits.is_empty() {
             Tensor::zeros([0, decoder.shape.vocabulary as i64], (Kind::Float, decoder.device))
         } else {

@@ -7,15 +7,15 @@
 //! A line that begins no message goes on with the one above. Whether day or month comes first is never guessed: a
 //! date somewhere in the file must show it, or the person says it. Messages as JSON are read in `chat_json`.
 //!
-//! Rooms it touches: readers.
+//! Rooms it touches: core (types).
 
 use std::collections::HashMap;
 
 use jiff::civil::{Date, DateTime, Time};
 use keepsake_core::types::{InvalidInput, NewTurn, SpaceId, Timestamp};
 
-use super::DateOrder;
-use super::jsonl::by_content;
+use crate::DateOrder;
+use crate::jsonl::by_content;
 
 /// What stands before a message that the messenger wrote itself.
 const MARKS: [char; 9] = [
@@ -31,7 +31,7 @@ const NOTICES: [&str; 3] = [
 
 /// Why a file was not read. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ChatError {
+pub enum ChatError {
     #[error(
         "line {line} begins no message: a chat log has lines like [2024-03-02, 10:15:33] Maria: text, or 02/03/2024, 10:15 - Maria: text"
     )]
@@ -58,23 +58,18 @@ pub(crate) enum ChatError {
 
 /// The turns of a log, in order, and how many messages nobody said.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Chat {
-    pub(crate) turns: Vec<NewTurn>,
-    pub(crate) passed_over: u64,
+pub struct Chat {
+    pub turns: Vec<NewTurn>,
+    pub passed_over: u64,
 }
 
 /// Whether a text has a line that begins a message.
-pub(crate) fn is_log(text: &str) -> bool {
+pub fn is_log(text: &str) -> bool {
     text.lines().take(1000).any(|line| Begins::read(line).is_some())
 }
 
 /// Reads a log of lines. A message is known by its content, so that a log that has grown can be read in again.
-pub(crate) fn read(
-    text: &str,
-    source: &str,
-    order: Option<DateOrder>,
-    space: &SpaceId,
-) -> Result<Chat, ChatError> {
+pub fn read(text: &str, source: &str, order: Option<DateOrder>, space: &SpaceId) -> Result<Chat, ChatError> {
     let messages = messages(text)?;
     let order = order.map_or_else(|| date_order(&messages), |order| Ok(Some(order)))?;
     let mut names = Names::new(source, space);
@@ -97,19 +92,19 @@ pub(crate) fn read(
 }
 
 /// Makes turns of messages: a session for each day, and a reference by content, unique in the file.
-pub(crate) struct Names<'a> {
+pub struct Names<'a> {
     source: &'a str,
     space: &'a SpaceId,
     seen: HashMap<String, u32>,
 }
 
 impl<'a> Names<'a> {
-    pub(crate) fn new(source: &'a str, space: &'a SpaceId) -> Self {
+    pub fn new(source: &'a str, space: &'a SpaceId) -> Self {
         Self { source, space, seen: HashMap::new() }
     }
 
     /// `said_at` is the time as the file has it, and part of what the message is known by.
-    pub(crate) fn turn(
+    pub fn turn(
         &mut self,
         speaker: &str,
         text: &str,

@@ -1,6 +1,6 @@
 //! Reads JSONL of turns: one JSON object in each line. The keys are documented in the help of `ingest`.
 //!
-//! An unknown key is an error, since it is most likely a misspelt one. Rooms it touches: readers.
+//! An unknown key is an error, since it is most likely a misspelt one. Rooms it touches: core (types).
 
 use std::collections::HashMap;
 
@@ -8,11 +8,11 @@ use keepsake_core::types::{InvalidInput, NewTurn, Origin, SpaceId};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::json_fault;
+use crate::json_fault;
 
 /// Why a file was not read. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum JsonlError {
+pub enum JsonlError {
     #[error("line {line}: {what}")]
     Json { line: usize, what: String },
     #[error("line {line}: {source}")]
@@ -41,7 +41,7 @@ struct Line {
 /// The turns of a file, in order. Empty lines are passed over. An id becomes the reference `source/id`, so
 /// that ids need only be unique within a file. A line without an id is known by its content, so that a file
 /// that has grown, also in the middle, can be read in again: nothing is lost and nothing doubled.
-pub(crate) fn read(text: &str, source: &str, space: &SpaceId) -> Result<Vec<NewTurn>, JsonlError> {
+pub fn read(text: &str, source: &str, space: &SpaceId) -> Result<Vec<NewTurn>, JsonlError> {
     let mut turns = Vec::new();
     let mut seen: HashMap<String, u32> = HashMap::new();
     let mut ids: HashMap<String, usize> = HashMap::new();

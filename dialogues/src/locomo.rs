@@ -5,7 +5,7 @@
 //! session; its reference is `sample/dia_id`, so that a file can be read in twice without doubling. A conversation
 //! without a `sample_id` is named after the file.
 //!
-//! Rooms it touches: readers.
+//! Rooms it touches: core (types).
 
 use std::collections::HashSet;
 
@@ -14,11 +14,11 @@ use keepsake_core::types::{InvalidInput, NewTurn, SpaceId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::json_fault;
+use crate::json_fault;
 
 /// Why a file was not read. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LocomoError {
+pub enum LocomoError {
     #[error("it is not a LoCoMo file: {0}")]
     NotLocomo(String),
     #[error("conversation {sample}: `{key}` is not as LoCoMo has it: {what}")]
@@ -54,7 +54,7 @@ struct LocomoTurn {
 }
 
 /// The turns of all conversations in a file, a list of them or one alone, in order.
-pub(crate) fn read(text: &str, source: &str, space: &SpaceId) -> Result<Vec<NewTurn>, LocomoError> {
+pub fn read(text: &str, source: &str, space: &SpaceId) -> Result<Vec<NewTurn>, LocomoError> {
     let not_locomo = |error: serde_json::Error| LocomoError::NotLocomo(json_fault(&error));
     let samples: Vec<Sample> = match serde_json::from_str(text).map_err(not_locomo)? {
         one @ Value::Object(_) => serde_json::from_value(one).map(|one| vec![one]),

@@ -1,21 +1,21 @@
 //! Reads messages as JSON: `{"role": "user", "content": "…"}`, in a list, under `messages`, or one in each line.
 //!
 //! Turns are what the person and the assistant said. Instructions, tools and empty messages are passed over and
-//! counted. A message without a time has that of the one before it. Rooms it touches: readers.
+//! counted. A message without a time has that of the one before it. Rooms it touches: core (types).
 
 use keepsake_core::types::{Origin, SpaceId, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::chat::{Chat, ChatError, Names};
-use super::json_fault;
+use crate::chat::{Chat, ChatError, Names};
+use crate::json_fault;
 
 /// How messages are made turns where the file does not say it.
-pub(crate) struct Defaults<'a> {
+pub struct Defaults<'a> {
     /// Who speaks in the role of the user.
-    pub(crate) speaker: &'a str,
+    pub speaker: &'a str,
     /// When the first message was said.
-    pub(crate) time: Option<Timestamp>,
+    pub time: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -60,12 +60,7 @@ impl Content {
 }
 
 /// Reads messages; those of one file are known by content, as in a log of lines.
-pub(crate) fn read(
-    text: &str,
-    source: &str,
-    defaults: &Defaults,
-    space: &SpaceId,
-) -> Result<Chat, ChatError> {
+pub fn read(text: &str, source: &str, defaults: &Defaults, space: &SpaceId) -> Result<Chat, ChatError> {
     let mut names = Names::new(source, space);
     let mut chat = Chat::default();
     let mut last = defaults.time;

@@ -1,23 +1,27 @@
-//! Readers of other people's files. Each takes a text and gives turns, or one sentence that says where it fails.
+//! Readers of other people's files: each takes a text and gives turns, or questions with their gold, or one sentence that
+//! says where it fails.
 //!
-//! They know nothing of the command line, so that they can be fuzzed apart from it. Rooms it touches: none.
+//! They open no files and print nothing, so that they can be fuzzed. Rooms it touches: core (types).
 
-pub(crate) mod chat;
-pub(crate) mod chat_json;
-pub(crate) mod jsonl;
-pub(crate) mod locomo;
-pub(crate) mod mem0;
+#![allow(missing_docs)] // errors say what they are in their own texts
+
+pub mod chat;
+pub mod chat_json;
+pub mod jsonl;
+pub mod locomo;
+pub mod mem0;
+pub mod questions;
 
 /// Whether the day or the month comes first in dates like 02/03/2024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum DateOrder {
+pub enum DateOrder {
     Dmy,
     Mdy,
 }
 
 /// What is wrong with a JSON text, without its content: serde quotes values, and a value may be what somebody
 /// said. Names of keys stay, since a misspelt one is the usual fault.
-pub(crate) fn json_fault(error: &serde_json::Error) -> String {
+pub fn json_fault(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
     let about_a_key =

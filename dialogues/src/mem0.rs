@@ -1,15 +1,15 @@
 //! Reads what Mem0 gives out: a list of memories, alone or under `results` or `memories`.
 //!
-//! Unknown keys are passed over: Mem0's versions differ in them. Rooms it touches: readers.
+//! Unknown keys are passed over: Mem0's versions differ in them. Rooms it touches: core (types).
 
 use keepsake_core::types::{InvalidInput, NewTurn, SpaceId, Timestamp};
 use serde::Deserialize;
 
-use super::json_fault;
+use crate::json_fault;
 
 /// Why a document was not read. Nothing was stored.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Mem0Error {
+pub enum Mem0Error {
     #[error("it is neither an export of this program nor one of Mem0's: {0}")]
     NotMem0(String),
     #[error("memory {number}: {source}")]
@@ -44,7 +44,7 @@ struct Exported {
 
 /// The memories as turns. Who a memory is about is its `user_id`, else `speaker`; its reference is `mem0/<id>`, so
 /// that a document can be taken in twice. One without a time has `time`.
-pub(crate) fn read(
+pub fn read(
     text: &str,
     speaker: &str,
     time: Option<Timestamp>,

@@ -1,0 +1,169 @@
+//! A tale: turns in order, and what can be asked after each; from the synthetic world or from a conversation of a file.
+//!
+//! Rooms it touches: world; of core: types; dialogues.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fastrand::Rng;
+use keepsake_core::types::{InvalidInput, NewTurn};
+use keepsake_dialogues::questions::Dialogue;
+
+use crate::world::{self, Story};
+
+/// Turns in order, and what can be asked after each.
+#[derive(Debug, Clone)]
+pub struct Tale {
+    /// What is drawn of it comes from this.
+    seed: u64,
+    /// The turns.
+    pub turns: Vec<NewTurn>,
+    /// All that can be asked at some point.
+    pub questions: Vec<Linked>,
+    /// The story that it is, where it is one: then gold is known.
+    pub story: Option<Arc<Story>>,
+}
+
+/// A question and the turns that it belongs to.
+#[derive(Debug, Clone)]
+pub struct Linked {
+    /// The words.
+    pub text: String,
+    /// Answers that are right.
+    pub gold: Vec<String>,
+    /// The turns that touch its answer.
+    turns: Vec<usize>,
+    /// The first turn after which the answer holds.
+    pub holds_from: usize,
+    /// The turn from which on it holds no longer.
+    holds_until: Option<usize>,
+    /// The story's question that it is.
+    pub(super) told: Option<world::Question>,
+}
+
+impl Tale {
+    /// A story of the synthetic world.
+    pub fn of_story(story: Arc<Story>) -> Result<Self, InvalidInput> {
+        let turns = story.turns.iter().map(world::GoldTurn::new_turn).collect::<Result<_, _>>()?;
+        let linked = |question: &world::Question| Linked {
+            text: question.text.clone(),
+            gold: vec![question.answer.clone()],
+            turns: (0..story.turns.len()).filter(|turn| story.touches(*turn, question)).collect(),
+            holds_from: question.holds_from,
+            holds_until: question.holds_until,
+            told: Some(question.clone()),
+        };
+        let questions = story.questions.iter().map(linked).collect();
+        Ok(Self { seed: story.seed, turns, questions, story: Some(story) })
+    }
+
+    /// A conversation of a file, with the questions whose evidence is in it; and how many have none.
+    pub fn of_dialogue(dialogue: &Dialogue, seed: u64) -> (Self, usize) {
+        let references = dialogue.turns.iter().map(NewTurn::reference);
+        let places: HashMap<&str, usize> =
+            references.enumerate().filter_map(|(at, reference)| Some((reference?, at))).collect();
+        let mut questions = Vec::new();
+        for asked in dialogue.questions.iter().filter(|asked| asked.is_answerable()) {
+            let mut turns: Vec<usize> =
+                asked.evidence.iter().filter_map(|one| places.get(one.as_str()).copied()).collect();
+            turns.sort_unstable();
+            let Some(holds_from) = turns.last().copied() else { continue };
+            let (text, gold) = (asked.text.clone(), asked.gold.clone());
+            questions.push(Linked { text, gold, turns, holds_from, holds_until: None, told: None });
+        }
+        let left_out = dialogue.questions.len() - questions.len();
+        (Self { seed, turns: dialogue.turns.clone(), questions, story: None }, left_out)
+    }
+
+    /// What can be asked after a turn.
+    pub fn answerable(&self, turn: usize) -> impl Iterator<Item = &Linked> {
+        self.questions.iter().filter(move |question| question.holds_after(turn))
+    }
+
+    /// What can be asked after a turn, and whose answer it touches.
+    pub fn tied(&self, turn: usize) -> impl Iterator<Item = &Linked> {
+        self.answerable(turn).filter(move |question| question.turns.contains(&turn))
+    }
+
+    /// At most `count` questions that a turn does not touch and that must stay answerable after it, drawn by seed.
+    pub fn earlier(&self, turn: usize, count: usize) -> Vec<&Linked> {
+        let mut others: Vec<&Linked> =
+            self.answerable(turn).filter(|question| !question.turns.contains(&turn)).collect();
+        Rng::with_seed(self.seed ^ ((turn as u64) << 32)).shuffle(&mut others);
+        others.truncate(count);
+        others
+    }
+
+    /// Questions to ask after a turn, if this is one of every `every`-th or the last: all that hold then and were not asked
+    /// since their answer last changed.
+    pub fn asked_after(&self, turn: usize, every: usize) -> Vec<&Linked> {
+        let every = every.max(1);
+        if !(turn + 1).is_multiple_of(every) && turn + 1 != self.turns.len() {
+            return Vec::new();
+        }
+        // The last turn may come before the next of every `every`-th.
+        let since = (turn / every) * every;
+        self.answerable(turn).filter(|question| question.holds_from >= since).collect()
+    }
+}
+
+impl Linked {
+    fn holds_after(&self, turn: usize) -> bool {
+        self.holds_from <= turn && self.holds_until.is_none_or(|until| turn < until)
+    }
+
+    /// What a bank of these texts answers is worth by the world's reader; nothing is known of a question from a file.
+    pub fn read_from(&self, texts: &[String]) -> Option<f64> {
+        let question = self.told.as_ref()?;
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        Some(world::answer(question, &texts).map_or(0.0, |answer| f64::from(question.credit(&answer))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::{Split, WorldSettings};
+    use keepsake_dialogues::questions::{Layout, read};
+
+    #[test]
+    fn a_storys_questions_are_tied_to_the_turns_that_the_story_ties_them_to() {
+        let settings = WorldSettings { split: Split::Train, ..WorldSettings::default() };
+        let story = Arc::new(Story::new(3, &settings));
+        let tale = Tale::of_story(Arc::clone(&story)).unwrap();
+        let mut some = 0;
+        for turn in 0..tale.turns.len() {
+            let tied: Vec<&str> = tale.tied(turn).map(|question| question.text.as_str()).collect();
+            let told: Vec<&str> = story.tied(turn).iter().map(|question| question.text.as_str()).collect();
+            assert_eq!(tied, told);
+            let earlier: Vec<&str> = tale.earlier(turn, 3).iter().map(|one| one.text.as_str()).collect();
+            let told: Vec<&str> = story.earlier(turn, 3).iter().map(|one| one.text.as_str()).collect();
+            assert_eq!(earlier, told);
+            some += tied.len();
+        }
+        assert!(some > 20);
+        // Every question whose answer holds at the end of one of the stretches is asked once in it.
+        let asked: usize = (0..tale.turns.len()).map(|turn| tale.asked_after(turn, 12).len()).sum();
+        let held = |question: &&Linked| {
+            let end = (question.holds_from / 12) * 12 + 11;
+            question.holds_after(end)
+        };
+        assert_eq!(asked, tale.questions.iter().filter(held).count());
+    }
+
+    #[test]
+    fn a_conversations_questions_wait_for_all_their_evidence() {
+        let text = r#"{"time":"2024-03-02T10:15","speaker":"Maria","text":"I have a dog.","id":"a"}
+{"time":"2024-03-02T10:16","speaker":"Tom","text":"Nice.","id":"b"}
+{"time":"2024-03-02T10:17","speaker":"Maria","text":"And a cat.","id":"c"}
+{"question":"Which pets?","answer":"a dog and a cat","evidence":["c","a"]}
+{"question":"Who is Bob?","answer":null}
+{"question":"Where?","answer":"here"}"#;
+        let dialogue = &read(text, "f", Layout::Jsonl, None).unwrap().dialogues[0];
+        let (tale, left_out) = Tale::of_dialogue(dialogue, 1);
+        assert_eq!((tale.questions.len(), left_out), (1, 2));
+        assert_eq!([0, 1, 2].map(|turn| tale.tied(turn).count()), [0, 0, 1]);
+        assert_eq!([0, 1, 2].map(|turn| tale.asked_after(turn, 2).len()), [0, 0, 1]);
+        assert!(tale.questions[0].read_from(&[]).is_none());
+    }
+}
