@@ -274,3 +274,33 @@ fn a_gradient_that_is_no_number_changes_nothing_and_is_said() {
     assert_eq!(engine.save(PART).unwrap(), before);
     assert!(!learn(&mut engine, -1.0).skipped, "the next step is not spoilt by it");
 }
+
+#[test]
+fn operations_are_counted_once_for_what_is_computed_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = tiny_base(folder.path(), Architecture::Llama);
+    let counted = |trees: &[Tree], trained: bool| {
+        let mut engine = engine(&base, |_| {});
+        if trained {
+            gradients(&mut engine, PART, trees);
+        } else {
+            engine.logprobs(Some(PART), trees).unwrap();
+        }
+        let work = engine.work().unwrap();
+        assert!(work.most_per_second > 1e8, "{work:?}");
+        work.operations
+    };
+    // Two layers of 32 x (32 + 16 + 16 + 32) + 3 x 32 x 48 weights; a LoRA of rank 4 beside each; 259 tokens.
+    let frozen = 2 * (32 * 96 + 3 * 32 * 48);
+    let added = 2 * 4 * (64 + 48 + 48 + 64 + 3 * 80);
+    let tree = Tree { prompt: vec![1], branches: trees()[1].branches.clone() };
+    let tokens = tree.prompt.len() + tree.branches[0].tokens.len() - 1;
+    let chosen = tree.branches[0].choices.iter().filter(|choice| **choice != Choice::Forced).count();
+    let pairs = (tokens - 1) * tokens;
+    let by_hand = 2 * tokens * (frozen + added) + 4 * pairs * 32 * 2 + 2 * chosen * 32 * 259;
+    assert_eq!(counted(std::slice::from_ref(&tree), false) as usize, by_hand);
+    let back = 2 * tokens * (frozen + 2 * added) + 8 * pairs * 32 * 2 + 2 * chosen * 32 * 259;
+    assert_eq!(counted(&[tree], true) as usize, by_hand + back);
+    let each: f64 = alike().iter().map(|tree| counted(std::slice::from_ref(tree), true)).sum();
+    assert!(counted(&alike(), true) < each);
+}

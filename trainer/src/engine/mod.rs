@@ -208,6 +208,27 @@ pub trait PolicyEngine {
 
     /// Takes up what [`PolicyEngine::save`] gave.
     fn load(&mut self, part: Part, state: &[u8]) -> Result<(), EngineError>;
+
+    /// What passes over trees have computed so far; `None` where it is not known.
+    fn work(&self) -> Option<Work> {
+        None
+    }
+}
+
+/// What was computed, and what could be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Work {
+    /// The model's floating-point operations since the engine was loaded.
+    pub operations: f64,
+    /// Those of a second of plain large matrix products on the same device.
+    pub most_per_second: f64,
+}
+
+impl Work {
+    /// The share of what the device can do that was reached since `before`, over so many seconds: model FLOP utilisation.
+    pub fn share_since(self, before: Self, seconds: f64) -> f64 {
+        (self.operations - before.operations) / (seconds * self.most_per_second).max(1.0)
+    }
 }
 
 /// Why an engine did not do what it was asked. Its parts are as they were; gradients that had added up are cleared.

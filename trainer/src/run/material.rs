@@ -136,20 +136,28 @@ pub fn scenes(config: &RunConfig, role: Role, split: Split) -> Result<Vec<Box<dy
     Ok(if split == Split::Held { spread(scenes, config.world.held_most) } else { scenes })
 }
 
-/// The samples of a split, as the engine reads them. What does not fit into the context is left out.
+/// The samples of a split, as the engine reads them: of stories, and to learn from also of conversations whose turns have
+/// notes. What does not fit into the context is left out.
 pub fn samples(
     config: &RunConfig,
     role: Role,
     tokenizer: &Tokenizer,
     split: Split,
+    say: &mut dyn FnMut(&str),
 ) -> Result<Vec<Tree>, RunError> {
     let engine = Config::default();
-    let mut trees = Vec::new();
+    let mut samples = Vec::new();
     for story in stories(config, split) {
-        let samples = tasks::sft::samples(&story, &engine, config.world.ask_every)?;
-        for sample in tasks::sft::of_role(samples, role) {
-            trees.extend(tasks::sft::tree(tokenizer, &sample, config.engine.context_tokens)?);
+        samples.extend(tasks::sft::samples(&story, &engine, config.world.ask_every)?);
+    }
+    if split == Split::Train {
+        for dialogue in dialogues(config, say)? {
+            samples.extend(tasks::notes::samples(&dialogue, &engine)?);
         }
+    }
+    let mut trees = Vec::new();
+    for sample in tasks::sft::of_role(samples, role) {
+        trees.extend(tasks::sft::tree(tokenizer, &sample, config.engine.context_tokens)?);
     }
     Ok(if split == Split::Held { spread(trees, config.world.held_most) } else { trees })
 }

@@ -171,8 +171,9 @@ pub fn train(config: &RunConfig, folder: &Path, resume: bool, stop: &AtomicBool)
     let say = |watch: &Files<'_>, what: &str| watch.progress.say(what);
     let held_scenes = |role| material::scenes(config, role, Split::Held);
     if let Some(settings) = config.sft() {
-        let trees = material::samples(config, settings.role, &tokenizer, Split::Train)?;
-        let held = material::samples(config, settings.role, &tokenizer, Split::Held)?;
+        let mut hears = |what: &str| say(&watch, what);
+        let trees = material::samples(config, settings.role, &tokenizer, Split::Train, &mut hears)?;
+        let held = material::samples(config, settings.role, &tokenizer, Split::Held, &mut hears)?;
         say(&watch, &format!("{} samples, {} held out", trees.len(), held.len()));
         saved(&mut engine)?;
         imitate(&mut engine, &trees, &held, &settings, first, &mut watch)?;

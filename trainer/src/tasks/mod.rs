@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod banks;
 pub mod manager;
+pub mod notes;
 pub mod sft;
 pub mod tale;
 

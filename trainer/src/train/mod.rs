@@ -12,12 +12,21 @@ pub mod sft;
 
 use crate::algo::BadSetting;
 use crate::algo::advantage::NotFinite;
-use crate::engine::{EngineError, Part};
+use crate::engine::{EngineError, Part, Work};
 use crate::record::{SampleLine, Values};
 use crate::tasks::TaskError;
 
 /// Named numbers of a step.
 pub type Named = Vec<(String, f64)>;
+
+/// How fast a stretch of training was: tokens of its trees, and the share of the device that their computation reached.
+fn speed(now: Option<Work>, before: Option<Work>, tokens: usize, seconds: f64) -> Named {
+    let mut values = vec![("speed/tokens_per_second".to_owned(), tokens as f64 / seconds.max(1e-9))];
+    if let (Some(now), Some(before)) = (now, before) {
+        values.push(("speed/model_flop_utilisation".to_owned(), now.share_since(before, seconds)));
+    }
+    values
+}
 
 /// Hears what a run does, and may end it.
 pub trait Watch {

@@ -13,7 +13,7 @@ use keepsake_core::model::{Role, Tokenizer};
 use serde::{Deserialize, Serialize};
 
 use super::batch::{Batch, mask};
-use super::{MOST_SKIPPED, Named, TrainError, Watch};
+use super::{MOST_SKIPPED, Named, TrainError, Watch, speed};
 use crate::algo::advantage::{Baseline, GroupCounts, group_advantages};
 use crate::algo::gae::{Divergence, Episode, GaeSettings, estimates, whiten};
 use crate::algo::policy::{Completion, PolicySettings, policy_loss};
@@ -234,7 +234,7 @@ impl Run<'_> {
         let rate = self.settings.learning.rate(step);
         let mut values = means(&samples.iter().map(|sample| &sample.played).collect::<Vec<_>>());
         values.push(("learning_rate".to_owned(), rate));
-        let (mut tokens, learning) = (0, Instant::now());
+        let (mut tokens, learning, before) = (0, Instant::now(), self.engine.work());
         for (role, prefix) in self.learners() {
             let counts = self.compare(step, role, &mut samples)?;
             let mut own: Named =
@@ -246,7 +246,7 @@ impl Run<'_> {
         let learning = learning.elapsed().as_secs_f64();
         values.push(("seconds/sample".to_owned(), sampling));
         values.push(("seconds/train".to_owned(), learning));
-        values.push(("speed/tokens_per_second".to_owned(), tokens as f64 / learning.max(1e-9)));
+        values.extend(speed(self.engine.work(), before, tokens, learning));
         let lines = samples.iter().map(|sample| SampleLine {
             about: self.scenes[sample.scene].about(),
             said: sample.played.said.clone(),

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use keepsake_core::model::Role;
 
-use super::{MOST_SKIPPED, Named, TrainError, Watch};
+use super::{MOST_SKIPPED, Named, TrainError, Watch, speed};
 use crate::algo::schedule::Schedule;
 use crate::algo::sft::{SftMetrics, sft_loss};
 use crate::engine::{AdamW, Choice, Dice, Part, PolicyEngine, Tree};
@@ -58,7 +58,7 @@ pub fn imitate(
         if settings.save_every > 0 && step > first && step.is_multiple_of(settings.save_every) {
             save(engine, part, step, watch)?;
         }
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), engine.work());
         let number = |nth: usize| step * settings.samples as u64 + nth as u64;
         let sample = |nth: usize| trees[sample_of(settings.seed, number(nth), trees.len())].clone();
         let drawn: Vec<Tree> = (0..settings.samples).map(sample).collect();
@@ -100,7 +100,7 @@ pub fn imitate(
         values.push(("gradient/norm".to_owned(), stepped.gradient_norm));
         values.push(("gradient/skipped".to_owned(), f64::from(u8::from(stepped.skipped))));
         values.push(("seconds/train".to_owned(), seconds));
-        values.push(("speed/tokens_per_second".to_owned(), tokens as f64 / seconds.max(1e-9)));
+        values.extend(speed(engine.work(), before, tokens, seconds));
         watch.step(step, &values, &[])?;
     }
     if settings.evaluate_every > 0 && !held.is_empty() {

@@ -34,6 +34,8 @@ pub enum Lesson {
         /// The bank before it.
         bank: Vec<GoldMemory>,
     },
+    /// A turn whose facts a person wrote down: they are added, for what the bank should be nobody knows.
+    Notes(Vec<String>),
     /// A question.
     Question {
         /// The gold answer.
@@ -169,8 +171,19 @@ fn reply(lesson: &Lesson, request: &Request) -> Option<Reply> {
         (Lesson::Turn { facts, bank }, Role::Manager) => match fact_in(facts, user) {
             Some(fact) => Some(managed(fact, bank, user)),
             None if user.contains(NEW_FACT) => None,
-            None => Some(Reply { text: extracted(facts), found: true }),
+            None => {
+                let facts = facts.iter().map(|fact| fact.text.as_str());
+                Some(Reply { text: extracted(facts), found: true })
+            }
         },
+        (Lesson::Notes(facts), Role::Manager) => {
+            let text = if user.contains(NEW_FACT) {
+                "ADD".to_owned()
+            } else {
+                extracted(facts.iter().map(String::as_str))
+            };
+            Some(Reply { text, found: true })
+        }
         (Lesson::Question { memories, turns, .. }, Role::Answer) if user.contains(QUESTION) => {
             Some(distilled(memories, turns, user))
         }
@@ -195,11 +208,9 @@ fn changes_the_bank(lesson: &Lesson, request: &Request) -> bool {
     fact_in(facts, &request.chat.user).is_some_and(|fact| fact.gold != Gold::Noop)
 }
 
-fn extracted(facts: &[GoldFact]) -> String {
-    if facts.is_empty() {
-        return "none".to_owned();
-    }
-    facts.iter().map(|fact| format!("- {}", fact.text)).collect::<Vec<_>>().join("\n")
+fn extracted<'a>(facts: impl Iterator<Item = &'a str>) -> String {
+    let lines: Vec<String> = facts.map(|fact| format!("- {fact}")).collect();
+    if lines.is_empty() { "none".to_owned() } else { lines.join("\n") }
 }
 
 fn managed(fact: &GoldFact, bank: &[GoldMemory], user: &str) -> Reply {

@@ -13,7 +13,9 @@ mod leaf;
 mod lora;
 mod pack;
 mod sample;
+mod work;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -27,7 +29,9 @@ use self::layout::Layout;
 use self::leaf::numbers;
 use self::lora::{Adapter, Patch};
 use self::pack::Pack;
-use super::{AdamW, Ask, Derivative, Dice, EngineError, Part, PolicyEngine, Scores, Stepped, Tree, Written};
+use super::{
+    AdamW, Ask, Derivative, Dice, EngineError, Part, PolicyEngine, Scores, Stepped, Tree, Work, Written,
+};
 use crate::weights::{Base, Lora, Shape};
 
 /// Where to compute.
@@ -86,6 +90,9 @@ pub struct LocalEngine {
     tokenizer: Arc<Tokenizer>,
     settings: LocalSettings,
     adapters: BTreeMap<Part, Adapter>,
+    /// Operations of passes so far.
+    operations: Cell<f64>,
+    most_per_second: f64,
 }
 
 impl LocalEngine {
@@ -101,7 +108,9 @@ impl LocalEngine {
         }
         let kind = if device == Device::Cpu { Kind::Float } else { Kind::BFloat16 };
         let decoder = guarded(device, || Decoder::load(base, device, kind).map_err(EngineError::from))?;
-        Ok(Self { decoder, tokenizer, settings, adapters: BTreeMap::new() })
+        let most_per_second = guarded(device, || Ok(work::most_per_second(device, kind)))?;
+        let (adapters, operations) = (BTreeMap::new(), Cell::new(0.0));
+        Ok(Self { decoder, tokenizer, settings, adapters, operations, most_per_second })
     }
 
     /// The base's dimensions.
@@ -168,6 +177,11 @@ impl LocalEngine {
         }
     }
 
+    fn count(&self, pack: &Pack, trained: bool) {
+        let more = work::operations(&self.decoder.shape, self.settings.rank, pack, trained);
+        self.operations.set(self.operations.get() + more);
+    }
+
     /// Hidden states before each token of the branches, after the last norm, `[predicted, width]`.
     fn predicting(&self, pack: &Pack, patch: &Patch<'_>) -> Tensor {
         let hidden = self.decoder.trunk(pack, patch);
@@ -222,6 +236,7 @@ impl LocalEngine {
         for pass in layout.passes(self.settings.pack_tokens) {
             let pack = Pack::new(&layout.trees[pass.clone()], &self.decoder)?;
             let (values, entropies) = no_grad(|| of(&pack, self.predicting(&pack, &self.patch(part))));
+            self.count(&pack, false);
             layout.put(pass.clone(), &values, &mut all.values);
             layout.put(pass, &entropies, &mut all.entropies);
         }
@@ -275,6 +290,7 @@ impl PolicyEngine for LocalEngine {
             let mut all = Scores { values: layout.places(), entropies: layout.places() };
             for pass in layout.passes(engine.settings.pack_tokens) {
                 let pack = Pack::new(&layout.trees[pass.clone()], &engine.decoder)?;
+                engine.count(&pack, true);
                 let patch = engine.patch(Some(part));
                 engine.learn(&pack, &patch, |hidden| {
                     no_grad(|| {
@@ -315,6 +331,10 @@ impl PolicyEngine for LocalEngine {
             Ok(adapter
                 .map_or(Stepped { gradient_norm: 0.0, skipped: true }, |adapter| adapter.step(settings)))
         })
+    }
+
+    fn work(&self) -> Option<Work> {
+        Some(Work { operations: self.operations.get(), most_per_second: self.most_per_second })
     }
 
     fn lora(&self, part: Part) -> Result<Lora, EngineError> {

@@ -101,6 +101,17 @@ impl Pack {
         Tensor::from_slice(&all).to_device(self.tokens.device())
     }
 
+    /// How many pairs of tokens attention compares.
+    pub(super) fn pairs(&self) -> f64 {
+        let of = |span: &Span| span.prompt * span.prompt / 2 + span.replies * (span.prompt + span.replies);
+        self.spans.iter().map(of).sum::<i64>() as f64
+    }
+
+    /// How many tokens were chosen.
+    pub(super) fn choosing(&self) -> usize {
+        self.choices.iter().filter(|choice| **choice != Choice::Forced).count()
+    }
+
     /// Attention in each tree: `[tokens, heads · head]`. `grouped`: several heads share keys and values.
     pub(super) fn attend(&self, attended: &Attended, grouped: bool) -> Tensor {
         let Attended { queries, keys, values } = attended;
