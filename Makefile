@@ -202,7 +202,7 @@ trainer: libtorch ## Build the trainer
 	cargo build --release --locked --workspace
 
 train-demo: trainer setup ## Train a small adapter on the default model, load it, and say what it is worth (about ten minutes)
-	@trainer/demo/run.sh $(TRAINER) "$(MODEL)" $(CARGO_TARGET_DIR)/train-demo
+	@trainer/demo/run.sh $(TRAINER) $(KEEPSAKE) "$(MODEL)" $(CARGO_TARGET_DIR)/train-demo
 
 PYTORCH_ENV := $(CARGO_TARGET_DIR)/pytorch-env
 

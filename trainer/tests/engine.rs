@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use common::{apart, busy_lora, engine, flat, furthest, tiny_base, trees};
 use keepsake_trainer::engine::local::LocalEngine;
-use keepsake_trainer::engine::{AdamW, Ask, Choice, Dice, Part, PolicyEngine, Scores, Tree};
+use keepsake_trainer::engine::{AdamW, Ask, Branch, Choice, Dice, Part, PolicyEngine, Scores, Tree};
 use keepsake_trainer::weights::{Architecture, Lora};
 
 const ALL: [Architecture; 3] = [Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];
@@ -73,10 +73,16 @@ fn sharing_a_prompt_packing_and_recomputing_change_nothing() {
     }
 }
 
-/// Trees whose prompts begin with the same forty tokens, one of them with no more.
+/// Trees whose prompts begin with the same forty tokens, one of them with no more; and replies that do not fit into one
+/// block of attention.
 fn alike() -> Vec<Tree> {
     let mut trees = trees();
     trees.push(Tree { prompt: Vec::new(), ..trees[1].clone() });
+    let long = |length: i32| {
+        let tokens: Vec<i32> = (0..length).map(|at| 3 + at * 7 % 250).collect();
+        Branch { choices: vec![Choice::Any; tokens.len()], tokens }
+    };
+    trees.push(Tree { prompt: vec![7, 8], branches: [190, 120, 3].map(long).into() });
     for tree in &mut trees {
         let own = std::mem::take(&mut tree.prompt);
         tree.prompt = (50..90).chain(own).collect();
@@ -296,7 +302,8 @@ fn operations_are_counted_once_for_what_is_computed_once() {
     let tree = Tree { prompt: vec![1], branches: trees()[1].branches.clone() };
     let tokens = tree.prompt.len() + tree.branches[0].tokens.len() - 1;
     let chosen = tree.branches[0].choices.iter().filter(|choice| **choice != Choice::Forced).count();
-    let pairs = (tokens - 1) * tokens;
+    // The prompt's one token, compared with itself, counts as half a pair, which is none.
+    let pairs = (tokens - 1) + (tokens - 1) * (tokens - 1) / 2;
     let by_hand = 2 * tokens * (frozen + added) + 4 * pairs * 32 * 2 + 2 * chosen * 32 * 259;
     assert_eq!(counted(std::slice::from_ref(&tree), false) as usize, by_hand);
     let back = 2 * tokens * (frozen + 2 * added) + 8 * pairs * 32 * 2 + 2 * chosen * 32 * 259;

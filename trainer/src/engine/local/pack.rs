@@ -27,13 +27,21 @@ pub(super) struct Pack {
 struct Span {
     start: i64,
     prompt: i64,
-    /// Tokens of all its branches.
-    replies: i64,
     /// Of each branch, where it begins and how many of its tokens are read.
     branches: Vec<(i64, i64)>,
-    /// What is added to the scores of reply tokens, `[1, 1, replies, prompt + replies]`: 0 or minus infinity.
-    mask: Option<Tensor>,
+    blocks: Vec<Block>,
 }
+
+/// Branches whose attention is computed together: each of their tokens is compared with all of theirs, and most of that is
+/// hidden, so that few large blocks and many small ones both cost. 256: measured on a processor, flat around it.
+struct Block {
+    /// Tokens of its branches.
+    tokens: i64,
+    /// What is added to their scores, `[1, 1, tokens, prompt + tokens]`: 0 or minus infinity.
+    mask: Tensor,
+}
+
+const BLOCK_TOKENS: i64 = 256;
 
 impl Pack {
     pub(super) fn new(trees: &[Tree], decoder: &Decoder) -> Result<Self, EngineError> {
@@ -62,10 +70,8 @@ impl Pack {
                 choices.extend(branch.choices.iter().cloned());
                 branches.push((first, read as i64));
             }
-            let replies = tokens.len() - start - prompt;
-            let mask = (replies > 0).then(|| mask(prompt, &branches, decoder.kind, decoder.device));
-            let (start, prompt, replies) = (start as i64, prompt as i64, replies as i64);
-            spans.push(Span { start, prompt, replies, branches, mask });
+            let blocks = blocks(prompt, &branches, decoder.kind, decoder.device);
+            spans.push(Span { start: start as i64, prompt: prompt as i64, branches, blocks });
         }
         let place = |numbers: &[i64]| Tensor::from_slice(numbers).to_device(decoder.device);
         Ok(Self {
@@ -103,7 +109,11 @@ impl Pack {
 
     /// How many pairs of tokens attention compares.
     pub(super) fn pairs(&self) -> f64 {
-        let of = |span: &Span| span.prompt * span.prompt / 2 + span.replies * (span.prompt + span.replies);
+        let of_branch = |span: &Span, read: i64| read * span.prompt + read * read / 2;
+        let of = |span: &Span| {
+            let branches = span.branches.iter().map(|(_, read)| of_branch(span, *read));
+            span.prompt * span.prompt / 2 + branches.sum::<i64>()
+        };
         self.spans.iter().map(of).sum::<i64>() as f64
     }
 
@@ -114,42 +124,69 @@ impl Pack {
 
     /// Attention in each tree: `[tokens, heads · head]`. `grouped`: several heads share keys and values.
     pub(super) fn attend(&self, attended: &Attended, grouped: bool) -> Tensor {
-        let Attended { queries, keys, values } = attended;
-        let mut mixed = Vec::with_capacity(2 * self.spans.len());
+        let sizes: Vec<i64> = self
+            .spans
+            .iter()
+            .flat_map(|span| [span.prompt].into_iter().chain(span.blocks.iter().map(|block| block.tokens)))
+            .collect();
+        // Parts of one splitting: their gradients are put together at once, not added up part by part.
+        let parts = |tensor: &Tensor| tensor.split_with_sizes(&sizes[..], 0).into_iter();
+        let (mut queries, mut keys, mut values) =
+            (parts(&attended.queries), parts(&attended.keys), parts(&attended.values));
+        let mut next = || Some((queries.next()?, keys.next()?, values.next()?));
+        let attend = |queries: &Tensor, keys: &Tensor, values: &Tensor, mask: Option<&Tensor>| {
+            let heads = |tensor: &Tensor| tensor.transpose(0, 1).unsqueeze(0);
+            let (queries, keys, values) = (heads(queries), heads(keys), heads(values));
+            let out = Tensor::scaled_dot_product_attention(
+                &queries,
+                &keys,
+                &values,
+                mask,
+                0.0,
+                mask.is_none(),
+                None,
+                grouped,
+            );
+            out.squeeze_dim(0).transpose(0, 1)
+        };
+        let mut mixed = Vec::with_capacity(sizes.len());
         for span in &self.spans {
-            let part = |tensor: &Tensor, from: i64, count: i64| {
-                tensor.narrow(0, from, count).transpose(0, 1).unsqueeze(0)
-            };
-            let mut attend = |from: i64, count: i64, seen: i64, mask: Option<&Tensor>| {
-                let out = Tensor::scaled_dot_product_attention(
-                    &part(queries, from, count),
-                    &part(keys, span.start, seen),
-                    &part(values, span.start, seen),
-                    mask,
-                    0.0,
-                    mask.is_none(),
-                    None,
-                    grouped,
-                );
-                mixed.push(out.squeeze_dim(0).transpose(0, 1));
-            };
-            attend(span.start, span.prompt, span.prompt, None);
-            if let Some(mask) = &span.mask {
-                attend(span.start + span.prompt, span.replies, span.prompt + span.replies, Some(mask));
+            let Some((queries, prompt_keys, prompt_values)) = next() else { break };
+            mixed.push(attend(&queries, &prompt_keys, &prompt_values, None));
+            for block in &span.blocks {
+                let Some((queries, keys, values)) = next() else { break };
+                let keys = Tensor::cat(&[&prompt_keys, &keys], 0);
+                let values = Tensor::cat(&[&prompt_values, &values], 0);
+                mixed.push(attend(&queries, &keys, &values, Some(&block.mask)));
             }
         }
         Tensor::cat(&mixed, 0).flatten(1, 2)
     }
 }
 
+/// Branches in blocks, in order; branches of which nothing is read are in none.
+fn blocks(prompt: usize, branches: &[(i64, i64)], kind: Kind, device: Device) -> Vec<Block> {
+    let mut lengths: Vec<Vec<usize>> = Vec::new();
+    for read in branches.iter().map(|(_, read)| *read as usize).filter(|read| *read > 0) {
+        match lengths.last_mut() {
+            Some(block) if block.iter().sum::<usize>() + read <= BLOCK_TOKENS as usize => block.push(read),
+            _ => lengths.push(vec![read]),
+        }
+    }
+    let block = |lengths: Vec<usize>| Block {
+        tokens: lengths.iter().sum::<usize>() as i64,
+        mask: mask(prompt, &lengths, kind, device),
+    };
+    lengths.into_iter().map(block).collect()
+}
+
 /// Each reply token sees the prompt and, of its own branch, itself and what is before it.
-fn mask(prompt: usize, branches: &[(i64, i64)], kind: Kind, device: Device) -> Tensor {
-    let lengths = branches.iter().map(|(_, read)| *read as usize);
-    let replies: usize = lengths.clone().sum();
+fn mask(prompt: usize, lengths: &[usize], kind: Kind, device: Device) -> Tensor {
+    let replies: usize = lengths.iter().sum();
     let mut hidden = vec![f32::NEG_INFINITY; replies * (prompt + replies)];
     let (mut row, mut first) = (0, 0);
     for length in lengths {
-        for at in 0..length {
+        for at in 0..*length {
             let line = &mut hidden[row * (prompt + replies)..][..prompt + replies];
             line[..prompt].fill(0.0);
             line[prompt + first..=prompt + first + at].fill(0.0);
