@@ -23,7 +23,7 @@ MEMBERS := $(if $(TRAINS),--workspace)
 TRAINER := $(CARGO_TARGET_DIR)/release/keepsake-trainer
 # Fuzzing: everything is built once more, with the counters that libFuzzer is guided by.
 FUZZ := $(CARGO_TARGET_DIR)/fuzz
-FUZZ_TARGETS := records bank export gguf chat messages turns locomo mem0
+FUZZ_TARGETS := records bank export gguf chat messages turns locomo mem0 questions
 FUZZ_FLAGS := -Cpasses=sancov-module $(foreach flag,level=4 inline-8bit-counters pc-table trace-compares,\
   -Cllvm-args=-sanitizer-coverage-$(flag))
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
@@ -271,7 +271,7 @@ fuzz: fuzz-build ## Fuzz every decoder FUZZ_SECONDS each, from the kept corpus
 fuzz-build: tools
 	RUSTFLAGS="$(FUZZ_FLAGS)" cargo build --release --locked --manifest-path fuzz/Cargo.toml \
 	  --target $(HOST) --target-dir $(FUZZ)
-	@mkdir -p $(FUZZ)/corpus && tar -xJf fuzz/corpus.tar.xz -C $(FUZZ)/corpus
+	@mkdir -p $(addprefix $(FUZZ)/corpus/,$(FUZZ_TARGETS)) && tar -xJf fuzz/corpus.tar.xz -C $(FUZZ)/corpus
 
 fuzz-keep: fuzz-build ## Pack what fuzzing found worth keeping into fuzz/corpus.tar.xz
 	@rm -rf $(FUZZ)/kept; for target in $(FUZZ_TARGETS); do mkdir -p $(FUZZ)/kept/$$target; \

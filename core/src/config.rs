@@ -18,6 +18,9 @@ pub struct Config {
     /// How many memories and turns are retrieved for a question. Default: the 60 best, as many as in Memory-R1,
     /// section 4.1, whose quota of 30 for each speaker costs 4 points of recall@60 (field.md).
     pub retrieved: Take,
+    /// Whether turns are retrieved for a question too. Default true: what extraction left out can be answered. Without
+    /// them an answer tells what the memories are worth, as in Memory-R1: a trainer judges its manager by that.
+    pub answers_from_turns: bool,
     /// Who picks the memories that an answer is given from. Default [`Distil::Trained`].
     pub distil: Distil,
     /// Most tokens of retrieved text in the distil step's prompt. Default 2,400: with wording and reply this
@@ -60,6 +63,7 @@ impl Default for Config {
             context_turns: 2,
             shown_memories: 6,
             retrieved: Take::Best(60),
+            answers_from_turns: true,
             distil: Distil::Trained,
             distil_tokens: 2_400,
             answer_tokens: 300,

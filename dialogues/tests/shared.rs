@@ -18,7 +18,7 @@ fn file(name: &str) -> Option<String> {
 }
 
 fn all(name: &str, text: &str, layout: Layout) -> Questions {
-    assert_eq!(Layout::of(text), Some(layout), "{name}");
+    assert_eq!(Layout::of(text), Ok(layout), "{name}");
     read(text, name, layout, None).unwrap()
 }
 

@@ -10,6 +10,8 @@ use toml::{Table, Value};
 
 /// Steps of a run about which nothing is said.
 const STEPS: i64 = 200;
+/// Its warm-up where only the rate is said: the default of settings files.
+const WARM_UP: i64 = 5;
 
 /// What is trained, and from what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -31,7 +33,7 @@ pub(crate) enum Algo {
 }
 
 /// Settings that go before those of a file.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Flags {
     /// What is trained; left out: as the settings file says
     what: Option<What>,
@@ -91,7 +93,33 @@ impl Flags {
         RunConfig::from_table(table, file.unwrap_or(Path::new("the command line")))
     }
 
+    /// The settings of the run in a folder, where nothing else is said: it is gone on with.
+    pub(crate) fn or_those_of(&self, run: &Path) -> Result<RunConfig, RunError> {
+        if self.config.is_none() && self.what.is_none() && self.model.is_none() {
+            let config = Some(run.join("config.toml"));
+            return Self { config, ..self.clone() }.settings();
+        }
+        self.settings()
+    }
+
+    /// Flags that do not go together.
+    fn check(&self) -> Result<(), String> {
+        match self.what {
+            Some(What::Sft) if self.algo.is_some() => {
+                Err("--algo is for training from rewards: leave it out with sft".to_owned())
+            }
+            Some(What::Sft) if self.role.is_none() && self.config.is_none() => {
+                Err("say whose replies are imitated: --role manager, or --role answer".to_owned())
+            }
+            Some(What::Answer | What::Manager | What::Joint) if self.role.is_some() => {
+                Err("--role is for sft: the word behind train says who learns".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn put(&self, table: &mut Table) -> Result<(), String> {
+        self.check()?;
         let path = |path: &PathBuf| Value::from(path.to_string_lossy().into_owned());
         let number = |number: &u64| Value::from(*number as i64);
         let mut set = |names: &[&str], value: Option<Value>| match value {
@@ -123,6 +151,11 @@ impl Flags {
         set(&["engine", "device"], self.device.as_deref().map(Value::from))?;
 
         let learn = |table: &Table, name: &str| table.get("learn").and_then(|learn| learn.get(name)).cloned();
+        if self.rate.is_some()
+            && table.get("learning").is_some_and(|learning| learning.get("warm_up").is_none())
+        {
+            put(table, &["learning", "warm_up"], Value::from(WARM_UP))?;
+        }
         let by_rewards = learn(table, "from").is_some_and(|from| from.as_str() == Some("rewards"));
         if let Some(batch) = &self.batch {
             put(table, &["learn", if by_rewards { "scenes" } else { "samples" }], number(batch))?;
@@ -139,6 +172,12 @@ impl Flags {
         if let Some(kind) = wanted.filter(|kind| by_rewards && known.as_deref() != Some(kind)) {
             let algorithm = Table::from_iter([("kind".to_owned(), Value::from(kind))]);
             put(table, &["learn", "algorithm"], Value::from(algorithm))?;
+        }
+        // The world's reader knows no conversations.
+        let manages = table.get("role").is_some_and(|role| role.as_str() != Some("answer"));
+        if by_rewards && manages && !self.data.is_empty() && learn(table, "judge").is_none() {
+            let judge = Table::from_iter([("by".to_owned(), Value::from("agent"))]);
+            put(table, &["learn", "judge"], Value::from(judge))?;
         }
         if table.get("steps").is_none() {
             put(table, &["steps"], Value::from(STEPS))?;
@@ -167,6 +206,7 @@ fn put(table: &mut Table, names: &[&str], value: Value) -> Result<(), String> {
 mod tests {
     use super::*;
     use keepsake_trainer::run::{Learn, Learner};
+    use keepsake_trainer::tasks::manager::Judge;
     use keepsake_trainer::train::reinforce::Algorithm;
 
     #[test]
@@ -182,8 +222,9 @@ mod tests {
             begin_answer: Some("answer.gguf".into()),
             ..Flags::default()
         };
-        // The world's reader knows no conversations.
-        assert!(flags.settings().unwrap_err().to_string().contains("by = \"agent\""));
+        let config = flags.settings().unwrap();
+        assert!(matches!(config.learn, Learn::Rewards { judge: Judge::Agent { answers: 1 }, .. }));
+        assert_eq!(config.learning.warm_up, 5);
         let config = Flags { data: Vec::new(), stories: Some(2), ..flags }.settings().unwrap();
         assert_eq!((config.role, config.steps, config.world.stories), (Learner::Joint, 200, 2));
         assert_eq!(config.begin.answer.as_deref(), Some(Path::new("answer.gguf")));
@@ -193,7 +234,8 @@ mod tests {
 
     #[test]
     fn flags_go_before_a_file() {
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = tempfile::NamedTempFile::new_in(folder.path()).unwrap();
         let text = "role = \"manager\"\nmodel = \"m.gguf\"\nsteps = 5\n[learn]\nfrom = \"rewards\"\nscenes = 2\n\
                     algorithm = { kind = \"ppo\", critic_rate = 2.0 }\n";
         std::fs::write(file.path(), text).unwrap();
@@ -211,8 +253,21 @@ mod tests {
             ..Flags::default()
         });
         assert_eq!((other.role, other.steps), (Learner::Answer, 7));
-        let imitation = flags(Flags { role: Some("answer".into()), steps: Some(1), ..Flags::default() });
-        assert_eq!(imitation.role, Learner::Answer);
+        let by_role = flags(Flags { role: Some("answer".into()), steps: Some(1), ..Flags::default() });
+        assert_eq!(by_role.role, Learner::Answer);
+        let run = file.path().parent().unwrap().join("run");
+        std::fs::create_dir_all(&run).unwrap();
+        std::fs::write(run.join("config.toml"), text).unwrap();
+        assert_eq!(Flags { steps: Some(9), ..Flags::default() }.or_those_of(&run).unwrap().steps, 9);
+        let refused = |flags: Flags| flags.settings().unwrap_err().to_string();
+        let sft = || Flags { what: Some(What::Sft), ..Flags::default() };
+        assert!(refused(sft()).contains("--role manager"));
+        assert!(refused(Flags { algo: Some(Algo::Ppo), ..sft() }).contains("--algo"));
+        let role = Some("answer".to_owned());
+        assert!(
+            refused(Flags { what: Some(What::Joint), role, ..Flags::default() })
+                .contains("--role is for sft")
+        );
         let missing = Flags { config: Some("/nowhere.toml".into()), ..Flags::default() }.settings();
         assert!(missing.unwrap_err().to_string().contains("/nowhere.toml"));
     }

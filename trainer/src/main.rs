@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 mod flags;
 
@@ -65,7 +65,8 @@ const TRAIN_HELP: &str = "\
 Examples:
   keepsake-trainer train sft --role manager --model base.gguf --run runs/manager-sft
   keepsake-trainer train manager --algo grpo --model base.gguf --begin-manager runs/manager-sft/manager.gguf --run runs/manager
-  keepsake-trainer train joint --config joint.toml --run runs/joint --resume";
+  keepsake-trainer train joint --config joint.toml --run runs/joint
+  keepsake-trainer train --run runs/joint --resume";
 
 fn data_help() -> String {
     format!(
@@ -94,7 +95,7 @@ struct Held {
     /// The settings file
     #[arg(long)]
     config: PathBuf,
-    /// Who plays: manager or answer [default: who learns by the settings]
+    /// Who plays: manager or answer [default: who learns by the settings; of both the manager]
     #[arg(long, value_parser = role)]
     role: Option<Role>,
     /// An adapter; without one the base alone plays
@@ -255,14 +256,36 @@ fn work(command: Command) -> Result<(), Failure> {
 
 fn train(Train { flags, run, resume }: &Train) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
-    let thrown = Arc::clone(&stop);
-    ctrlc::set_handler(move || thrown.store(true, Ordering::Relaxed))
-        .map_err(|error| Failure::Other(format!("Ctrl-C cannot be caught: {error}")))?;
-    match run::train(&flags.settings()?, run, *resume, &stop)? {
+    let settings = if *resume { flags.or_those_of(run)? } else { flags.settings()? };
+    stop_on_signals(&stop).map_err(|error| Failure::Other(format!("Ctrl-C cannot be caught: {error}")))?;
+    match run::train(&settings, run, *resume, &stop)? {
         Ended::Whole { adapters } => adapters.iter().for_each(|adapter| println!("{}", adapter.display())),
         Ended::Stopped { step } => println!("stopped before step {step}, and saved: go on with --resume"),
     }
     Ok(())
+}
+
+/// Ctrl-C, a termination, and a hang-up save the run and end it; a hang-up does not where the program was started to
+/// outlive it (`nohup`).
+fn stop_on_signals(stop: &Arc<AtomicBool>) -> std::io::Result<()> {
+    let mut signals = vec![signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM];
+    #[cfg(unix)]
+    if !ignores_hang_up() {
+        signals.push(signal_hook::consts::SIGHUP);
+    }
+    for signal in signals {
+        signal_hook::flag::register(signal, Arc::clone(stop))?;
+    }
+    Ok(())
+}
+
+/// Whether a hang-up is ignored, by what Linux says of the process; elsewhere it is not known.
+#[cfg(unix)]
+fn ignores_hang_up() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let signals = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    signals.is_some_and(|mask| mask >> (signal_hook::consts::SIGHUP - 1) & 1 == 1)
 }
 
 fn held(Held { config, role, adapter, on_device }: &Held) -> Result<(), Failure> {

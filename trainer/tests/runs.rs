@@ -81,7 +81,39 @@ fn a_run_that_was_stopped_ends_as_one_that_was_not() {
         train(&config(folder.path(), role, learn, 5), &halves, false);
         train(&long, &halves, true);
         assert!(files(&whole) == files(&halves), "{name}");
+        // A curve is drawn by the name under which its value is logged.
+        for (file, headings) in drawn(name) {
+            let svg = std::fs::read_to_string(whole.join("pictures").join(file)).unwrap();
+            let missing = headings.iter().find(|heading| !svg.contains(**heading));
+            assert!(missing.is_none(), "{name}: {file} has no {missing:?}");
+        }
     }
+}
+
+/// What the pictures of a run show at least.
+fn drawn(name: &str) -> Vec<(&'static str, &'static [&'static str])> {
+    let time: (&str, &[&str]) = ("time.svg", &["Seconds by phase", "Speed", "Model FLOP utilisation"]);
+    let gradient: (&str, &[&str]) = ("gradient.svg", &["Norm before clipping"]);
+    if name == "imitation" {
+        return vec![
+            time,
+            gradient,
+            ("loss.svg", &["Loss of fine-tuning", "Learning rate"]),
+            ("evaluation.svg", &["Loss of held"]),
+        ];
+    }
+    let mut all: Vec<(&str, &[&str])> = vec![
+        time,
+        gradient,
+        ("reward.svg", &["Mean reward", "Parts of the reward", "Groups whose rewards were all equal"]),
+        ("policy.svg", &["Entropy", "Kullback-Leibler divergence", "Probability ratio"]),
+        ("length.svg", &["Reply", "Prompt"]),
+        ("evaluation.svg", &["Reward mean", "Operations accuracy"]),
+    ];
+    if name == "ppo" {
+        all.push(("loss.svg", &["Loss of the policy", "Loss of the critic"]));
+    }
+    all
 }
 
 #[test]

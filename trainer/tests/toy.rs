@@ -119,6 +119,7 @@ fn settings(algorithm: Algorithm, steps: u64) -> ReinforceSettings {
         role: Role::Manager,
         nested: false,
         joint: false,
+        others: 0,
         algorithm,
         policy: PolicySettings::default(),
         learning: Schedule::constant(0.004, 5),

@@ -213,13 +213,15 @@ fn dialogues(
 ) -> Result<(Layout, Vec<Dialogue>), Failure> {
     let text = text(file)?;
     let layout = match format {
-        Some(Format::Locomo) => Layout::Locomo,
-        Some(Format::Longmemeval) => Layout::Longmemeval,
-        Some(Format::Jsonl) => Layout::Jsonl,
-        None => Layout::of(&text).filter(|layout| *layout != Layout::Msc).ok_or_else(|| {
-            fault(file, "it is neither of LoCoMo nor of LongMemEval, nor JSON lines with questions: name its --format")
-        })?,
+        Some(Format::Locomo) => Ok(Layout::Locomo),
+        Some(Format::Longmemeval) => Ok(Layout::Longmemeval),
+        Some(Format::Jsonl) => Ok(Layout::Jsonl),
+        None => Layout::of(&text).and_then(|layout| match layout {
+            Layout::Msc => Err("Multi-Session Chat has notes and no questions".to_owned()),
+            layout => Ok(layout),
+        }),
     };
+    let layout = layout.map_err(|what| fault(file, &format!("{what}; or name its --format")))?;
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     let found = questions::read(&text, &stem, layout, gold).map_err(|what| fault(file, &what))?;
     found.left_out.iter().for_each(|what| output::note(&format!("left out: {}: {what}", file.display())));
@@ -233,21 +235,22 @@ fn of_dialogue(
     bench: &Searching,
     left_out: &mut LeftOut,
 ) -> Result<Vec<Ranked>, Failure> {
-    let Some(last) = dialogue.turns.iter().map(NewTurn::time).max() else { return Ok(Vec::new()) };
+    let by_session = layout == Layout::Longmemeval;
+    let mut counts = |asked: &&Asked| {
+        let evidence = if by_session { &asked.sessions } else { &asked.evidence };
+        left_out.unanswerable += usize::from(!asked.is_answerable());
+        left_out.without_evidence += usize::from(asked.is_answerable() && evidence.is_empty());
+        asked.is_answerable() && !evidence.is_empty()
+    };
+    let judged: Vec<&Asked> = dialogue.questions.iter().filter(|asked| counts(asked)).collect();
+    let last = dialogue.turns.iter().map(NewTurn::time).max();
+    let Some(last) = last.filter(|_| !judged.is_empty()) else { return Ok(Vec::new()) };
     let engine = bench.over(dialogue.turns)?;
-    let mut ranked = Vec::new();
-    for asked in &dialogue.questions {
-        let by_session = layout == Layout::Longmemeval;
-        if !asked.is_answerable() {
-            left_out.unanswerable += 1;
-        } else if if by_session { asked.sessions.is_empty() } else { asked.evidence.is_empty() } {
-            left_out.without_evidence += 1;
-        } else {
-            let found = references(&engine, &asked.text, asked.at.unwrap_or(last))?;
-            ranked.push(if by_session { by_sessions(asked, &found) } else { by_turns(asked, &found) });
-        }
-    }
-    Ok(ranked)
+    let ranked = |asked: &Asked| {
+        let found = references(&engine, &asked.text, asked.at.unwrap_or(last))?;
+        Ok(if by_session { by_sessions(asked, &found) } else { by_turns(asked, &found) })
+    };
+    judged.into_iter().map(ranked).collect()
 }
 
 fn by_turns(asked: &Asked, found: &[String]) -> Ranked {

@@ -36,7 +36,7 @@ use crate::model::{LanguageModel, Usage};
 use crate::pipeline::ahead::Ahead;
 use crate::pipeline::answer::{self, Answer, AskError};
 use crate::pipeline::remember::{self, Tools, WorkError};
-use crate::pipeline::retrieve::{self, Filter, Hit, Meaning, Query, Retrieved};
+use crate::pipeline::retrieve::{self, Filter, Hit, Kind, Meaning, Query, Retrieved};
 use crate::types::{
     Cancel, Memory, MemoryId, MemoryState, NewTurn, Question, SpaceId, Timestamp, Turn, TurnId, UnitId,
 };
@@ -407,7 +407,9 @@ impl Engine {
         let inner = &*self.0;
         let model = inner.setup.model.as_deref().ok_or(AskError::NoModel)?;
         let config = &inner.setup.config;
-        let search = Search { take: config.retrieved, ..Search::best(question.text(), 0) };
+        let kind = if config.answers_from_turns { Kind::Any } else { Kind::Memory };
+        let filter = Filter { kind, ..Filter::default() };
+        let search = Search { take: config.retrieved, filter, ..Search::best(question.text(), 0) };
         let retrieved = inner.retrieve(&question.space, &search)?;
         let answer = answer::answer(inner.bank.as_ref(), model, config, question, &retrieved, cancel, sink)?;
         if config.note_use {

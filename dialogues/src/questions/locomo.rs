@@ -9,7 +9,7 @@ use keepsake_core::types::{NewTurn, SpaceId};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, Dialogue, Gold, Questions, answers};
+use super::{Asked, Dialogue, Gold, Questions, answers, nothing_but_faults};
 use crate::{json_fault, locomo};
 
 /// The categories; their names are [`super::category_name`]'s.
@@ -55,19 +55,20 @@ pub(super) fn gold(text: &str) -> Result<Gold, String> {
 pub(super) fn read(items: &[Value], source: &str, gold: Option<&Gold>) -> Result<Questions, String> {
     let mut found = Questions::default();
     for (number, item) in items.iter().enumerate() {
-        let sample = Sample::deserialize(item).map_err(|error| json_fault(&error))?;
-        let name = sample.sample_id.unwrap_or_else(|| format!("{source}-{}", number + 1));
-        // A conversation without a name is named by its place, which it does not know alone.
-        let mut alone = item.clone();
-        alone["sample_id"] = Value::String(name.clone());
-        let turns = locomo::read(&alone.to_string(), source, &SpaceId::default());
-        let turns = turns.map_err(|error| error.to_string())?;
+        let place = format!("{source}-{}", number + 1);
+        let (name, turns, qa) = match conversation(item, &place, source) {
+            Ok(read) => read,
+            Err(what) => {
+                found.left_out.push(format!("conversation {}: {what}", number + 1));
+                continue;
+            }
+        };
         if gold.is_some_and(|gold| !gold.keys().any(|(conversation, _)| *conversation == name)) {
             found.left_out.push(format!("there is no separate evidence for {name}: the file's own counts"));
         }
         let mut dialogue = Dialogue { name, turns, ..Dialogue::default() };
         let said: HashSet<&str> = dialogue.turns.iter().filter_map(NewTurn::reference).collect();
-        for (number, question) in sample.qa.iter().enumerate() {
+        for (number, question) in qa.iter().enumerate() {
             let id = format!("{}/{number}", dialogue.name);
             match asked(question, &id, &dialogue.name, number, gold, &said) {
                 Ok(asked) => dialogue.questions.push(asked),
@@ -76,7 +77,23 @@ pub(super) fn read(items: &[Value], source: &str, gold: Option<&Gold>) -> Result
         }
         found.dialogues.push(dialogue);
     }
-    Ok(found)
+    nothing_but_faults(found)
+}
+
+/// A conversation's name, turns and questions.
+fn conversation(
+    item: &Value,
+    place: &str,
+    source: &str,
+) -> Result<(String, Vec<NewTurn>, Vec<Value>), String> {
+    let Value::Object(alone) = item else { return Err("it is no object".to_owned()) };
+    let sample = Sample::deserialize(item).map_err(|error| json_fault(&error))?;
+    // A conversation without a name is named by its place, which it does not know alone.
+    let name = sample.sample_id.unwrap_or_else(|| place.to_owned());
+    let mut alone = alone.clone();
+    alone.insert("sample_id".to_owned(), Value::String(name.clone()));
+    let turns = locomo::read(&Value::Object(alone).to_string(), source, &SpaceId::default());
+    Ok((name, turns.map_err(|error| error.to_string())?, sample.qa))
 }
 
 fn asked(
@@ -172,6 +189,9 @@ mod tests {
             ["question f-1/2: it has no answer", "question f-1/3: there is no category 7"]
         );
         assert!(!found.left_out.concat().contains("secret") && found.left_out.len() == 3);
+        let other = read(&[json!([]), json!({"conversation": 3}), json!({"conversation": {}})], "f", None);
+        assert_eq!(other.unwrap().left_out[0], "conversation 1: it is no object");
+        assert!(read(&[json!([])], "f", None).unwrap_err().contains("no object"));
     }
 
     #[test]

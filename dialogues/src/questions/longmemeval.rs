@@ -10,7 +10,7 @@ use keepsake_core::types::{InvalidInput, NewTurn, Origin, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Asked, Dialogue, Questions, answers};
+use super::{Asked, Dialogue, Questions, answers, nothing_but_faults};
 use crate::json_fault;
 
 #[derive(Deserialize)]
@@ -37,15 +37,15 @@ struct Message {
 
 pub(super) fn read(items: &[Value]) -> Result<Questions, String> {
     let mut found = Questions::default();
-    for item in items {
-        let item = Item::deserialize(item).map_err(|error| json_fault(&error))?;
-        let name = item.question_id.clone();
-        match dialogue(item) {
+    for (number, item) in items.iter().enumerate() {
+        let read = Item::deserialize(item).map_err(|error| json_fault(&error));
+        let name = read.as_ref().map_or_else(|_| (number + 1).to_string(), |item| item.question_id.clone());
+        match read.and_then(dialogue) {
             Ok(dialogue) => found.dialogues.push(dialogue),
             Err(what) => found.left_out.push(format!("question {name}: {what}")),
         }
     }
-    Ok(found)
+    nothing_but_faults(found)
 }
 
 fn dialogue(item: Item) -> Result<Dialogue, String> {
@@ -127,7 +127,7 @@ mod tests {
             })
         };
         let date = ["2023/04/10 (Mon) 17:50"];
-        let found = read(&[item("a", &date), item("b_abs", &date), item("c", &[])]).unwrap();
+        let found = read(&[item("a", &date), item("b_abs", &date), item("c", &[]), json!({})]).unwrap();
         let [one, absent] = &found.dialogues[..] else { panic!("{found:?}") };
         assert_eq!(one.turns.len(), 2);
         let asked = &one.questions[0];
@@ -137,6 +137,7 @@ mod tests {
         );
         assert_eq!(asked.sessions, ["s"]);
         assert!(!absent.questions[0].is_answerable());
-        assert_eq!(found.left_out, ["question c: it has not as many dates and ids as sessions"]);
+        assert_eq!(found.left_out[0], "question c: it has not as many dates and ids as sessions");
+        assert_eq!(found.left_out[1], "question 4: missing field `question_id`");
     }
 }

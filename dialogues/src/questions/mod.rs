@@ -98,25 +98,39 @@ One conversation a file, a JSON object a line. A turn has `time` (2024-03-02T10:
 text, a list of texts that are all right, or null where it was never said), and may have `evidence` (a list of the turns'
 ids), `category`, `id` and `time` (when it is asked).";
 
-    /// Whose it is, by what stands in it.
-    pub fn of(text: &str) -> Option<Self> {
+    /// Whose it is, by what stands in it; or what is wrong with it.
+    pub fn of(text: &str) -> Result<Self, String> {
+        const UNKNOWN: &str =
+            "it has none of the layouts of LoCoMo, LongMemEval, Multi-Session Chat or JSON lines";
+        let fault = |error: serde_json::Error| format!("line {}: {}", error.line(), json_fault(&error));
         let has = |value: &Value, key: &str| value.get(key).is_some();
-        if let Ok(whole) = serde_json::from_str::<Value>(text)
-            && !has(&whole, "time")
-            && !has(&whole, "dialog")
-        {
-            let item = whole.as_array().and_then(|items| items.first()).unwrap_or(&whole);
-            return match item {
-                item if has(item, "conversation") => Some(Self::Locomo),
-                item if has(item, "haystack_sessions") => Some(Self::Longmemeval),
-                _ => None,
-            };
-        }
-        let line: Value = serde_json::from_str(text.lines().find(|line| !line.trim().is_empty())?).ok()?;
-        match &line {
-            line if has(line, "dialog") => Some(Self::Msc),
-            line if has(line, "speaker") || has(line, "question") => Some(Self::Jsonl),
-            _ => None,
+        let lined =
+            |value: &Value| ["dialog", "speaker", "question", "time"].iter().any(|key| has(value, key));
+        let whole = match serde_json::from_str::<Value>(text) {
+            Ok(whole) if !lined(&whole) => whole,
+            other => {
+                let (number, first) = text
+                    .lines()
+                    .enumerate()
+                    .find(|(_, line)| !line.trim().is_empty())
+                    .ok_or_else(|| "it is empty".to_owned())?;
+                return match serde_json::from_str::<Value>(first) {
+                    Ok(line) if has(&line, "dialog") => Ok(Self::Msc),
+                    Ok(line) if lined(&line) => Ok(Self::Jsonl),
+                    Ok(_) => Err(UNKNOWN.to_owned()),
+                    // Of a whole document the first line is no value: what is wrong is wrong further down.
+                    Err(error) => Err(match other {
+                        Err(whole) if whole.line() > number + 1 => fault(whole),
+                        _ => format!("line {}: {}", number + 1, json_fault(&error)),
+                    }),
+                };
+            }
+        };
+        let item = whole.as_array().and_then(|items| items.first()).unwrap_or(&whole);
+        match item {
+            item if has(item, "conversation") => Ok(Self::Locomo),
+            item if has(item, "haystack_sessions") => Ok(Self::Longmemeval),
+            _ => Err(UNKNOWN.to_owned()),
         }
     }
 }
@@ -149,6 +163,15 @@ fn items(text: &str) -> Result<Vec<Value>, String> {
     }
 }
 
+/// What was read; a file of which nothing could be read is a fault.
+fn nothing_but_faults(found: Questions) -> Result<Questions, String> {
+    match found.left_out.first() {
+        Some(what) if found.dialogues.is_empty() => Err(what.clone()),
+        None if found.dialogues.is_empty() => Err("it is empty".to_owned()),
+        _ => Ok(found),
+    }
+}
+
 /// An answer of a file as texts: numbers are written out, nothing and an empty text are no answer.
 fn answers(value: Option<&Value>) -> Vec<String> {
     match value {
@@ -166,18 +189,24 @@ mod tests {
     #[test]
     fn layouts_are_told_by_what_stands_in_them() {
         for (text, layout) in [
-            (r#"[{"conversation": {}}]"#, Some(Layout::Locomo)),
-            (r#"{"conversation": {}}"#, Some(Layout::Locomo)),
-            (r#"[{"haystack_sessions": []}]"#, Some(Layout::Longmemeval)),
-            ("{\"dialog\": []}\n{\"dialog\": []}", Some(Layout::Msc)),
-            (r#"{"dialog": []}"#, Some(Layout::Msc)),
-            ("\n{\"time\": \"\", \"speaker\": \"\"}\n{\"question\": \"\"}", Some(Layout::Jsonl)),
-            (r#"{"time": "", "speaker": ""}"#, Some(Layout::Jsonl)),
-            ("[1]", None),
-            ("words", None),
-            ("", None),
+            (r#"[{"conversation": {}}]"#, Layout::Locomo),
+            (r#"{"conversation": {}}"#, Layout::Locomo),
+            (r#"[{"haystack_sessions": []}]"#, Layout::Longmemeval),
+            ("{\"dialog\": []}\n{\"dialog\": []}", Layout::Msc),
+            (r#"{"dialog": []}"#, Layout::Msc),
+            ("\n{\"time\": \"\", \"speaker\": \"\"}\n{\"question\": \"\"}", Layout::Jsonl),
+            (r#"{"time": "", "speaker": ""}"#, Layout::Jsonl),
         ] {
-            assert_eq!(Layout::of(text), layout, "{text}");
+            assert_eq!(Layout::of(text), Ok(layout), "{text}");
+        }
+        for (text, fault) in [
+            ("[1]", "none of the layouts"),
+            ("", "empty"),
+            ("[\n {\"conversation\": {}},\n {\"conver", "line 3: EOF"),
+            ("\n{\"time\": secret}\n{}", "line 2: "),
+        ] {
+            let found = Layout::of(text).unwrap_err();
+            assert!(found.contains(fault) && !found.contains("secret"), "{text}: {found}");
         }
     }
 

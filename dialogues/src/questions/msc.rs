@@ -1,8 +1,8 @@
 //! Multi-Session Chat's persona summaries: turns, and the facts that a person wrote down from each.
 //!
-//! The files name no speakers, dates or questions. The two speakers are given names, and sessions lie a week apart, so
-//! that the turns can be handed to the pipeline; nothing else is added. Dialogues of several session files that go on with
-//! each other are read one by one.
+//! The files name no speakers, dates or questions. The two speakers are given names and the turns a day, so that
+//! they can be handed to the pipeline; nothing else is added. Dialogues of several session files that go on with each other
+//! are read one by one.
 //!
 //! Rooms it touches: core (types), questions.
 
@@ -10,7 +10,7 @@ use keepsake_core::types::{InvalidInput, NewTurn, Timestamp};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Dialogue, Questions};
+use super::{Dialogue, Questions, nothing_but_faults};
 use crate::json_fault;
 
 /// Names that say nothing about a person, for the two speakers.
@@ -49,10 +49,7 @@ pub(super) fn read(text: &str, source: &str) -> Result<Questions, String> {
             Err(what) => found.left_out.push(format!("line {number}: {what}")),
         }
     }
-    if found.dialogues.is_empty() {
-        return Err(found.left_out.into_iter().next().unwrap_or_else(|| "it is empty".to_owned()));
-    }
-    Ok(found)
+    nothing_but_faults(found)
 }
 
 fn dialogue(name: &str, line: &Line) -> Result<Dialogue, InvalidInput> {

@@ -12,8 +12,8 @@ use super::history::{History, Series};
 pub(super) const FILES: [&str; 7] =
     ["reward.svg", "evaluation.svg", "policy.svg", "loss.svg", "gradient.svg", "length.svg", "time.svg"];
 
-/// Names of the reward that are no parts of it.
-const NO_PARTS: [&str; 2] = ["mean", "zero_variance"];
+/// What stands before the values of the answer agent where it learns beside the manager.
+const BESIDE: &str = "answer/";
 
 /// The pictures of a run, in the order of [`FILES`].
 pub(super) fn pictures(history: &History) -> Vec<Picture> {
@@ -36,8 +36,7 @@ pub(super) fn pictures(history: &History) -> Vec<Picture> {
 }
 
 fn reward(history: &History) -> Vec<Option<Panel>> {
-    let parts: Vec<(&str, &str)> =
-        under(history, "reward/").filter(|(_, part)| !NO_PARTS.contains(part)).collect();
+    let parts: Vec<(&str, &str)> = under(history, "reward/").filter(|(_, part)| *part != "mean").collect();
     vec![
         panel(history, "Mean reward", "reward", Kind::Noisy, &[("reward/mean", "mean")]),
         panel(history, "Parts of the reward", "reward", Kind::Noisy, &parts),
@@ -46,7 +45,7 @@ fn reward(history: &History) -> Vec<Option<Panel>> {
             "Groups whose rewards were all equal",
             "% of groups",
             Kind::Noisy,
-            &[("reward/zero_variance", "no variance")],
+            &[("groups/zero_variance_fraction", "no variance")],
         )),
     ]
 }
@@ -54,11 +53,11 @@ fn reward(history: &History) -> Vec<Option<Panel>> {
 /// A panel for each value, with a curve for each evaluation that gave it.
 fn evaluation(history: &History) -> Vec<Option<Panel>> {
     let all: Vec<(&str, &str, &str)> = under(history, "eval/")
-        .filter_map(|(name, rest)| rest.rsplit_once('/').map(|(evaluation, value)| (name, evaluation, value)))
+        .filter_map(|(name, rest)| rest.split_once('/').map(|(evaluation, value)| (name, evaluation, value)))
         .collect();
     let mut values: Vec<&str> = all.iter().map(|(_, _, value)| *value).collect();
     // The reward comes first, the others by name.
-    values.sort_by_key(|value| (*value != "reward", *value));
+    values.sort_by_key(|value| (*value != "reward/mean", *value));
     values.dedup();
     let of_value = |wanted: &&str| {
         let curves: Vec<(&str, &str)> = all
@@ -70,14 +69,17 @@ fn evaluation(history: &History) -> Vec<Option<Panel>> {
             [(_, evaluation)] => format!("{} of {evaluation}", capitalised(wanted)),
             _ => capitalised(wanted),
         };
-        panel(history, &heading, &wanted.replace('_', " "), Kind::Lines, &curves)
+        panel(history, &heading, &wanted.replace(['_', '/'], " "), Kind::Lines, &curves)
     };
     values.iter().map(of_value).collect()
 }
 
 fn policy(history: &History) -> Vec<Option<Panel>> {
-    let kl: Vec<(&str, &str)> =
-        under(history, "policy/").filter(|(_, of)| *of == "kl" || of.ends_with("_kl")).collect();
+    let kl = [
+        ("policy/approx_kl_k3", "from the old policy"),
+        ("policy/mismatch_kl_k3", "from the sampler"),
+        ("policy/reference_kl_k3", "from the base"),
+    ];
     let nats = "nats per token";
     vec![
         panel(history, "Entropy", nats, Kind::Noisy, &[("policy/entropy", "entropy")]),
@@ -87,7 +89,7 @@ fn policy(history: &History) -> Vec<Option<Panel>> {
             "Probability ratio, new to old policy",
             "ratio",
             Kind::Noisy,
-            &[("policy/ratio", "ratio")],
+            &[("policy/ratio_mean", "ratio")],
         ),
     ]
 }
@@ -96,8 +98,8 @@ fn loss(history: &History) -> Vec<Option<Panel>> {
     let explained = [("critic/explained_variance", "explained")];
     vec![
         panel(history, "Loss of fine-tuning", "nats per token", Kind::Noisy, &[("sft/loss", "loss")]),
-        panel(history, "Loss of the policy", "loss", Kind::Noisy, &[("policy/loss", "loss")]),
-        panel(history, "Loss of the critic", "loss", Kind::Noisy, &[("critic/loss", "loss")]),
+        panel(history, "Loss of the policy", "loss", Kind::Noisy, &[("policy/policy_loss", "loss")]),
+        panel(history, "Loss of the critic", "loss", Kind::Noisy, &[("critic/value_loss", "loss")]),
         panel(history, "Variance of returns that the critic explains", "fraction", Kind::Noisy, &explained),
         panel(history, "Learning rate", "step size", Kind::Lines, &[("learning_rate", "learning rate")]),
     ]
@@ -109,9 +111,9 @@ fn gradient(history: &History) -> Vec<Option<Panel>> {
     let skipped: Vec<u64> = skipped.filter(|(_, value)| *value > 0.0).map(|(step, _)| step).collect();
     let marked = (!skipped.is_empty()).then_some(("step left out", skipped));
     let clipped = [
-        ("policy/clip_low", "at the low end"),
-        ("policy/clip_high", "at the high end"),
-        ("policy/clip_dual", "dual clip"),
+        ("policy/clip_fraction_low", "at the low end"),
+        ("policy/clip_fraction_high", "at the high end"),
+        ("policy/clip_fraction_dual", "dual clip"),
     ];
     vec![
         norm.map(|norm| Panel { marked, ..norm }),
@@ -140,17 +142,22 @@ fn time(history: &History) -> Vec<Option<Panel>> {
         percent(panel(
             history,
             "Model FLOP utilisation",
-            "% of the device's peak",
+            "% of the device's most",
             Kind::Noisy,
-            &[("speed/mfu", "utilisation")],
+            &[("speed/model_flop_utilisation", "utilisation")],
         )),
     ]
 }
 
 /// A panel of those values that were logged.
 fn panel(history: &History, heading: &str, unit: &str, kind: Kind, values: &[(&str, &str)]) -> Option<Panel> {
-    let curve = |(name, shown): &(&str, &str)| Some((shown.replace('_', " "), history.series(name)?.clone()));
-    let curves: Vec<(String, Series)> = values.iter().filter_map(curve).collect();
+    let curve = |name: &str, shown: String| Some((shown, history.series(name)?.clone()));
+    let curves = |(name, shown): &(&str, &str)| {
+        let shown = shown.replace(['_', '/'], " ");
+        let beside = curve(&format!("{BESIDE}{name}"), format!("{shown}, answer agent"));
+        [curve(name, shown), beside]
+    };
+    let curves: Vec<(String, Series)> = values.iter().flat_map(curves).flatten().collect();
     (!curves.is_empty()).then(|| Panel {
         heading: heading.to_owned(),
         unit: unit.to_owned(),
@@ -175,7 +182,7 @@ fn under<'a>(history: &'a History, prefix: &'a str) -> impl Iterator<Item = (&'a
 }
 
 fn capitalised(name: &str) -> String {
-    let name = name.replace('_', " ");
+    let name = name.replace(['_', '/'], " ");
     let mut letters = name.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
@@ -198,9 +205,10 @@ mod tests {
 
     #[test]
     fn what_was_not_logged_is_left_out() {
-        assert!(of("").is_empty() && of(",\"policy/kl\":null,\"unheard/of\":1").is_empty());
-        let some =
-            of(",\"reward/f1\":0.5,\"reward/zero_variance\":0.25,\"learning_rate\":1e-5,\"sft/loss\":1");
+        assert!(of("").is_empty() && of(",\"policy/entropy\":null,\"unheard/of\":1").is_empty());
+        let some = of(
+            ",\"reward/f1\":0.5,\"groups/zero_variance_fraction\":0.25,\"learning_rate\":1e-5,\"sft/loss\":1",
+        );
         assert_eq!(some.iter().map(|picture| picture.file).collect::<Vec<_>>(), ["reward.svg", "loss.svg"]);
         assert_eq!((curves(&some[0], 0), some[0].panels.len(), some[1].panels.len()), (vec!["f1"], 2, 2));
         assert_eq!(some[0].panels[1].curves[0].1.points, [(0, Some(25.0))]);
@@ -208,12 +216,13 @@ mod tests {
 
     #[test]
     fn evaluations_are_compared_value_by_value() {
-        let names = ["a/operations", "a/reward", "b/c/reward"].map(|name| format!(",\"eval/{name}\":1"));
+        let names = ["a/operations/accuracy", "a/reward/mean", "b/reward/mean"]
+            .map(|name| format!(",\"eval/{name}\":1"));
         let pictures = of(&names.concat());
         assert_eq!((pictures.len(), pictures[0].file), (1, FILES[1]));
         let headings: Vec<&str> = pictures[0].panels.iter().map(|panel| panel.heading.as_str()).collect();
-        assert_eq!(headings, ["Reward", "Operations of a"]);
-        assert_eq!(curves(&pictures[0], 0), ["a", "b/c"]);
+        assert_eq!(headings, ["Reward mean", "Operations accuracy of a"]);
+        assert_eq!(curves(&pictures[0], 0), ["a", "b"]);
     }
 
     #[test]
@@ -224,12 +233,12 @@ mod tests {
     }
 
     #[test]
-    fn every_divergence_is_a_curve() {
-        let pictures =
-            of(",\"policy/kl\":1,\"policy/mismatch_kl\":1,\"policy/kl_loss\":1,\"policy/entropy\":1");
+    fn the_answer_agent_that_learns_beside_the_manager_has_curves_of_its_own() {
+        let names = ["policy/entropy", "answer/policy/entropy", "policy/mismatch_kl_k3", "policy/kl_loss"];
+        let pictures = of(&names.map(|name| format!(",\"{name}\":1")).concat());
         assert_eq!(
             (curves(&pictures[0], 0), curves(&pictures[0], 1)),
-            (vec!["entropy"], vec!["kl", "mismatch kl"])
+            (vec!["entropy", "entropy, answer agent"], vec!["from the sampler"])
         );
     }
 

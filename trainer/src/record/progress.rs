@@ -81,7 +81,7 @@ impl Pace {
     fn line(&self, now: Instant, done: u64, values: &Values) -> String {
         let value = |name: &str| values.iter().find(|(is, _)| is == name).map(|(_, value)| *value);
         let mut text = format!("{} of {} steps", grouped(done as f64), grouped(self.steps as f64));
-        if let Some(reward) = value("reward/mean") {
+        if let Some(reward) = value("reward/mean").or(value("answer/reward/mean")) {
             text.push_str(&format!(", reward {reward:.3}"));
         } else if let Some(loss) = value("sft/loss") {
             text.push_str(&format!(", loss {loss:.3}"));

@@ -85,11 +85,12 @@ fn summary(text: &mut String, history: &History) {
     ));
     let mean = |name| history.series(name).and_then(|series| series.mean_of_last(usize::MAX));
     if let Some(speed) = mean("speed/tokens_per_second") {
-        let utilisation = mean("speed/mfu")
-            .map_or_else(String::new, |part| format!(", {:.1} % of the device's peak", part * 100.0));
+        let utilisation = mean("speed/model_flop_utilisation")
+            .map_or_else(String::new, |part| format!(", {:.1} % of the device's most", part * 100.0));
         text.push_str(&format!("- {} tokens per second on average{utilisation}\n", grouped(speed)));
     }
-    let evaluated = history.names().filter(|name| name.starts_with("eval/") && name.ends_with("/reward"));
+    let evaluated =
+        history.names().filter(|name| name.starts_with("eval/") && name.ends_with("/reward/mean"));
     for name in ["reward/mean", "sft/loss"].into_iter().chain(evaluated) {
         let Some((series, course)) = history.series(name).and_then(|series| Some((series, course(series)?)))
         else {
@@ -120,7 +121,7 @@ fn left_out(text: &mut String, history: &History, samples: &[Sample]) {
         items.push(format!("{}: {} in all, at {}", code(name), number(series.sum()), named(&steps)));
     }
     if let Some(mean) =
-        history.series("reward/zero_variance").and_then(|series| series.mean_of_last(usize::MAX))
+        history.series("groups/zero_variance_fraction").and_then(|series| series.mean_of_last(usize::MAX))
     {
         items.push(format!(
             "groups whose rewards were all equal, which teach nothing: {:.1} % on average",
@@ -199,11 +200,13 @@ enum Better {
 /// Which way a value is better; the loss of a policy says nothing by itself, nor do most others.
 fn better(name: &str) -> Option<Better> {
     match name {
-        "sft/loss" | "critic/loss" | "reward/zero_variance" => Some(Better::Lower),
+        "sft/loss" | "critic/value_loss" | "groups/zero_variance_fraction" => Some(Better::Lower),
         "critic/explained_variance" => Some(Better::Higher),
-        _ if name.starts_with("eval/") && name.ends_with("loss") => Some(Better::Lower),
+        _ if ["/loss", "/failed", "/fragmentation"].iter().any(|end| name.ends_with(end)) => {
+            Some(Better::Lower)
+        }
         _ if name.starts_with("eval/") => {
-            (name.ends_with("/reward") || name.ends_with("/operations")).then_some(Better::Higher)
+            (name.contains("/reward/") || name.contains("/operations/")).then_some(Better::Higher)
         }
         _ if name.starts_with("reward/") || name.starts_with("speed/") => Some(Better::Higher),
         _ => None,
@@ -309,7 +312,7 @@ mod tests {
         for part in [
             "- 200 steps, 0 to 199, in ",
             " tokens per second on average, 3",
-            "- `eval/held-out/reward`: from 0.",
+            "- `eval/held-out/reward/mean`: from 0.",
             "- `gradient/skipped`: 2 in all, at steps 37, 120\n",
             "- `gradient/norm`: 2 of its values not finite\n",
             "groups whose rewards were all equal, which teach nothing: 3",

@@ -120,7 +120,8 @@ pub(super) fn made_up_run(folder: &Path, steps: u64) {
         if step % 20 == 0 {
             let level = 0.3 + 0.5 * (1.0 - (-(step as f64) / 70.0).exp());
             for (name, less) in [("held-out", 0.05), ("locomo", 0.2)] {
-                let values = [("reward", level - less), ("operations", 0.9 * level + 0.1 - less)];
+                let values =
+                    [("reward/mean", level - less), ("operations/accuracy", 0.9 * level + 0.1 - less)];
                 let values = values.map(|(name, value)| (name.to_owned(), value + 0.01 * normal(&mut dice)));
                 recorder.evaluation(step, name, &values).unwrap();
             }
@@ -138,15 +139,15 @@ fn made_up_values(dice: &mut fastrand::Rng, step: u64) -> Vec<(String, f64)> {
         ("reward/f1", noisy(0.3 + 0.5 * learned, 0.04)),
         ("reward/form", noisy(0.9 + 0.09 * learned, 0.01)),
         ("reward/cost", noisy(-0.05 - 0.02 * learned, 0.01)),
-        ("reward/zero_variance", noisy(0.1 + 0.3 * learned, 0.05).max(0.0)),
-        ("policy/kl", noisy(0.004 * learned, 0.0005).abs()),
+        ("groups/zero_variance_fraction", noisy(0.1 + 0.3 * learned, 0.05).max(0.0)),
+        ("policy/approx_kl_k3", noisy(0.004 * learned, 0.0005).abs()),
         ("policy/entropy", noisy(0.6 - 0.3 * learned, 0.02)),
-        ("policy/clip_low", noisy(0.002, 0.001).abs()),
-        ("policy/clip_high", noisy(0.004, 0.002).abs()),
-        ("policy/clip_dual", 0.0),
-        ("policy/ratio", noisy(1.0, 0.002)),
-        ("policy/mismatch_kl", noisy(0.0006, 0.0001).abs()),
-        ("policy/loss", noisy(-0.01, 0.01)),
+        ("policy/clip_fraction_low", noisy(0.002, 0.001).abs()),
+        ("policy/clip_fraction_high", noisy(0.004, 0.002).abs()),
+        ("policy/clip_fraction_dual", 0.0),
+        ("policy/ratio_mean", noisy(1.0, 0.002)),
+        ("policy/mismatch_kl_k3", noisy(0.0006, 0.0001).abs()),
+        ("policy/policy_loss", noisy(-0.01, 0.01)),
         (
             "gradient/norm",
             if skipped { f64::NAN } else { noisy(0.4, 0.1).abs() * if step == 60 { 900.0 } else { 1.0 } },
@@ -154,11 +155,11 @@ fn made_up_values(dice: &mut fastrand::Rng, step: u64) -> Vec<(String, f64)> {
         ("gradient/skipped", f64::from(u8::from(skipped))),
         ("length/reply", noisy(60.0 + 30.0 * learned, 6.0)),
         ("length/prompt", noisy(2_900.0, 120.0)),
-        ("critic/loss", noisy(0.08 * (-time / 30.0).exp() + 0.02, 0.003)),
+        ("critic/value_loss", noisy(0.08 * (-time / 30.0).exp() + 0.02, 0.003)),
         ("critic/explained_variance", noisy(0.7 * learned - 2.0 * (-time / 5.0).exp(), 0.05)),
         ("sft/loss", noisy(1.8 * (-time / 40.0).exp() + 0.3, 0.03)),
         ("speed/tokens_per_second", noisy(6_200.0, 150.0)),
-        ("speed/mfu", noisy(0.31, 0.01)),
+        ("speed/model_flop_utilisation", noisy(0.31, 0.01)),
         ("seconds/sample", noisy(9.0 + 3.0 * learned, 0.8)),
         ("seconds/train", noisy(6.0, 0.4)),
         ("seconds/reference", noisy(1.6, 0.1)),

@@ -114,8 +114,8 @@ impl Begin {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Files of LoCoMo, LongMemEval or JSON lines with questions (`keepsake-trainer data`), each told by what stands in
-    /// it.
+    /// Files of LoCoMo, LongMemEval or JSON lines with questions, and to imitate those of Multi-Session Chat
+    /// (`keepsake-trainer data`), each told by what stands in it.
     pub files: Vec<PathBuf>,
     /// Evidence of LoCoMo's questions to go by instead of the files' own.
     pub gold: Option<PathBuf>,
@@ -298,6 +298,16 @@ impl RunConfig {
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(format!("{name} is 0, but has to be at least 1"));
         }
+        if self.data.files.is_empty() && (self.data.gold.is_some() || self.data.turns > 0) {
+            return Err("data.gold and data.turns are about data.files, which are none".to_owned());
+        }
+        if matches!(self.learn, Learn::Gold { .. })
+            && self.role == Learner::Answer
+            && !self.data.files.is_empty()
+        {
+            return Err("conversations have no replies of the answer agent to imitate: leave data.files out"
+                .to_owned());
+        }
         if self.world.stories == 0 && self.data.files.is_empty() {
             return Err("there is nothing to learn from: give world.stories or data.files".to_owned());
         }
@@ -320,6 +330,11 @@ impl RunConfig {
             {
                 Err("nested groups need learn.judge = { by = \"agent\", answers = 2 } or more".to_owned())
             }
+            Learn::Rewards { judge: Judge::Agent { answers: 2.. }, .. } if !self.is_nested() => {
+                let what = "it would give the same answer each time: give learn.judge = { by = \"agent\" }; several answers are for \
+                            joint.together = \"nested\"";
+                Err(what.to_owned())
+            }
             Learn::Rewards { algorithm: Algorithm::Ppo { .. }, .. } if self.is_nested() => {
                 Err("nested groups are compared with each other: give learn.algorithm = { kind = \"grpo\" }"
                     .to_owned())
@@ -338,12 +353,17 @@ impl RunConfig {
         self.role == Learner::Joint && self.joint.together == Together::Nested
     }
 
-    /// What must be the same for a run to go on: everything but how long it is and what it is measured by.
+    /// What must be the same for a run to go on: everything but how long it is and what it is measured by, and the files
+    /// that it learns from and begins with.
     pub fn identity(&self) -> Result<String, RunError> {
         let same = Self { steps: 0, evaluate_every: 0, save_every: 0, ..self.clone() };
         let same = Self { engine: EngineConfig { threads: None, ..same.engine.clone() }, ..same };
-        let hash = Sha256::digest(same.to_toml()?.as_bytes());
-        Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+        let mut hash = Sha256::new_with_prefix(same.to_toml()?.as_bytes());
+        let begin = [Role::Manager, Role::Answer].into_iter().filter_map(|role| self.begin.of(role));
+        for path in self.data.files.iter().chain(&self.data.gold).map(PathBuf::as_path).chain(begin) {
+            hash.update(Sha256::digest(std::fs::read(path).map_err(|source| RunError::file(path, source))?));
+        }
+        Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// The world's settings.
@@ -394,6 +414,7 @@ impl RunConfig {
             role: self.role.roles()[0],
             nested: false,
             joint: false,
+            others: 0,
             algorithm,
             policy,
             learning: self.learning,

@@ -43,9 +43,8 @@ pub fn dialogues(config: &RunConfig, say: &mut dyn FnMut(&str)) -> Result<Vec<Di
     let mut all = Vec::new();
     for path in &config.data.files {
         let text = text(path)?;
-        let layout = Layout::of(&text).ok_or_else(|| {
-            data(path, "it has none of the known layouts: see `keepsake-trainer data`".to_owned())
-        })?;
+        let layout = Layout::of(&text)
+            .map_err(|what| data(path, format!("{what}; `keepsake-trainer data` says what is read")))?;
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let found = questions::read(&text, &stem, layout, gold.as_ref()).map_err(|what| data(path, what))?;
         found.left_out.iter().for_each(|what| say(&format!("left out: {}: {what}", path.display())));
@@ -78,6 +77,10 @@ fn tales_of_files(config: &RunConfig, say: &mut dyn FnMut(&str)) -> Result<Vec<A
                 "{}: {left_out} questions have no answer or no evidence in its turns",
                 dialogue.name
             ));
+        }
+        if tale.questions.is_empty() {
+            say(&format!("{}: nothing can be asked of it, so it is left out", dialogue.name));
+            continue;
         }
         tales.push(Arc::new(tale));
     }
@@ -152,6 +155,10 @@ pub fn samples(
     }
     if split == Split::Train {
         for dialogue in dialogues(config, say)? {
+            if dialogue.noted.iter().all(Vec::is_empty) {
+                say(&format!("{}: nobody wrote down what it tells, so it is left out", dialogue.name));
+                continue;
+            }
             samples.extend(tasks::notes::samples(&dialogue, &engine)?);
         }
     }

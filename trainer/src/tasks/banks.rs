@@ -12,12 +12,15 @@ use keepsake_core::Engine;
 use keepsake_core::bank::{Contents, MemoryBank};
 use keepsake_core::config::Config;
 use keepsake_core::model::{LanguageModel, Tokenizer};
-use keepsake_core::types::Cancel;
+use keepsake_core::types::{Cancel, Timestamp};
 
 use super::tale::Tale;
 use super::{TaskError, contents, failed, setup};
 use crate::engine::{Dice, EngineError, PolicyEngine};
 use crate::rollout::{Play, Temperatures, play};
+
+/// Tales that are worked beside each other: so many fill a pass, and their keys and values stay small.
+const AT_ONCE: usize = 32;
 
 /// The banks of a tale at the moments that matter.
 #[derive(Debug, Clone, Default)]
@@ -54,13 +57,21 @@ pub fn built(
         let tale = Arc::clone(tale);
         (Dice::new(&[]), Box::new(move |model| work(&tale, model, every)))
     };
-    let episodes = tales.iter().map(episode).collect();
-    let worked = play(engine, tokenizer, context_tokens, Temperatures::GREEDY, episodes)?;
-    worked.into_iter().map(|(banks, _)| Ok(banks?)).collect()
+    let mut built = Vec::with_capacity(tales.len());
+    for some in tales.chunks(AT_ONCE) {
+        let episodes = some.iter().map(episode).collect();
+        for (banks, _) in play(engine, tokenizer, context_tokens, Temperatures::GREEDY, episodes)? {
+            built.push(banks?);
+        }
+    }
+    Ok(built)
 }
 
 fn work(tale: &Tale, model: Arc<dyn LanguageModel>, every: usize) -> Result<Banks, TaskError> {
-    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup(model, Config::default()));
+    let engine = Engine::with_bank(
+        Arc::new(MemoryBank::new()),
+        setup(model, Config::default(), Timestamp::from_seconds(0)),
+    );
     let mut banks = Banks::default();
     for (at, turn) in tale.turns.iter().enumerate() {
         if tale.tied(at).next().is_some() {

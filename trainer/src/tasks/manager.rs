@@ -30,9 +30,9 @@ pub enum Judge {
     /// The world's reader, without a model: for stories only.
     #[default]
     Reader,
-    /// The answer agent as it is.
+    /// The answer agent as it is, from memories alone: what turns say it would answer whatever the manager did.
     Agent {
-        /// How often it is asked each question. Where it draws its answers, these are a group that it learns from too.
+        /// How often it is asked each question: once, or where it learns beside the manager as a group that it learns from.
         #[serde(default = "one")]
         answers: usize,
     },
@@ -167,8 +167,9 @@ impl ManagerScene {
             }
             let scored: Vec<f64> = draws.iter().filter_map(|draw| draw.reward).collect();
             let mean = (!scored.is_empty()).then(|| scored.iter().sum::<f64>() / scored.len() as f64);
-            // What NOOP would have earned is the same for all samples of a scene: comparing them takes it off.
-            asked.push(Asked { after: mean, noop: Some(0.0) });
+            // What NOOP would have earned is the same for all samples of a scene: comparing them takes it off, and of PPO
+            // the critic does.
+            asked.push(Asked { after: mean, noop: mean.map(|_| 0.0) });
             nested.push(Nested { draws });
         }
         Ok((asked, nested))
@@ -178,8 +179,10 @@ impl ManagerScene {
 impl Scene for ManagerScene {
     fn play(&self, model: Arc<dyn LanguageModel>) -> Result<Played, TaskError> {
         let calls = Arc::new(Counted::new(model));
-        let engine =
-            engine_with(&self.before, Arc::clone(&calls) as Arc<dyn LanguageModel>, Config::default())?;
+        // What turns say the agent would answer whatever the manager did.
+        let answers_from_turns = self.rewards.judge == Judge::Reader;
+        let config = Config { answers_from_turns, ..Config::default() };
+        let engine = engine_with(&self.before, Arc::clone(&calls) as Arc<dyn LanguageModel>, config)?;
         let before = texts(&engine)?;
         let turn = self.tale.turns[self.turn].clone();
         let outcome = engine.remember(turn, &Cancel::new()).map_err(|error| failed(&error))?.outcome;
@@ -190,7 +193,8 @@ impl Scene for ManagerScene {
         let mut played = Played { answers, said: said(&outcome), ..Played::default() };
         if let Some((reward, parts)) = credited {
             played.reward = Some(reward);
-            played.parts = parts;
+            let known = |(name, _): &(String, f64)| name != BASELINE || self.rewards.judge == Judge::Reader;
+            played.parts = parts.into_iter().filter(known).collect();
         }
         if let Some(story) = self.tale.story.as_ref().filter(|_| self.is_gold) {
             self.compare(story, &engine, applied(&outcome), &mut played);
@@ -203,6 +207,9 @@ impl Scene for ManagerScene {
         format!("{}: {}", turn.speaker(), turn.text().replace('\n', " "))
     }
 }
+
+/// The part of a reward that says what NOOP would have earned.
+const BASELINE: &str = "answers_if_noop";
 
 fn applied(outcome: &TurnOutcome) -> &[Applied] {
     match outcome {
@@ -242,7 +249,7 @@ pub(crate) fn credited(
     let is_failure = !matches!(outcome, TurnOutcome::Done(_));
     let parts = vec![
         ("answers".to_owned(), credit.answers),
-        ("answers_if_noop".to_owned(), credit.baseline),
+        (BASELINE.to_owned(), credit.baseline),
         ("failed".to_owned(), f64::from(u8::from(is_failure))),
     ];
     Some((credit.total - if is_failure { failure } else { 0.0 }, parts))

@@ -126,18 +126,20 @@ fn failed(error: &dyn std::fmt::Display) -> TaskError {
     TaskError::Pipeline(error.to_string())
 }
 
-/// When something was recorded matters to nothing here.
-fn setup(model: Arc<dyn LanguageModel>, config: Config) -> Setup {
-    Setup::new(|| Timestamp::from_seconds(0)).with_model(model).with_config(config)
+/// `now` is what "last week" in a question is resolved against; when something was recorded matters to nothing here.
+fn setup(model: Arc<dyn LanguageModel>, config: Config, now: Timestamp) -> Setup {
+    Setup::new(move || now).with_model(model).with_config(config)
 }
 
-/// An engine in memory that holds this, with a model.
+/// An engine in memory that holds this, with a model; it is asked when the last turn is said.
 pub(crate) fn engine_with(
     contents: &Contents,
     model: Arc<dyn LanguageModel>,
     config: Config,
 ) -> Result<Engine, TaskError> {
-    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup(model, config));
+    let last = contents.turns.iter().map(|kept| kept.turn.time).max();
+    let now = last.unwrap_or_else(|| Timestamp::from_seconds(0));
+    let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup(model, config, now));
     if !contents.turns.is_empty() {
         engine.import(contents).map_err(|error| TaskError::Moved(error.to_string()))?;
     }

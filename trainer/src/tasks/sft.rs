@@ -21,11 +21,8 @@ pub fn samples(story: &Story, config: &Config, every: usize) -> Result<Vec<Sampl
     let (mut samples, mut failed) = (Vec::new(), None);
     world::teach(story, 0..story.turns.len(), &teacher, &engine, &mut |turn, _| {
         samples.extend(teacher.samples());
-        let asks = (turn + 1).is_multiple_of(every.max(1)) || turn + 1 == story.turns.len();
-        if !asks || teacher.missed() > 0 {
-            return;
-        }
-        let since = (turn + 1).saturating_sub(every.max(1));
+        let since = world::asked_since(turn, every, story.turns.len());
+        let Some(since) = since.filter(|_| teacher.missed() == 0) else { return };
         for question in story.answerable(turn).filter(|question| question.holds_from >= since) {
             teacher.give(Lesson::question(story, question, turn));
             let Ok(asking) = Asking::new(SpaceId::default(), &question.text) else { continue };

@@ -64,12 +64,20 @@ impl Tale {
             references.enumerate().filter_map(|(at, reference)| Some((reference?, at))).collect();
         let mut questions = Vec::new();
         for asked in dialogue.questions.iter().filter(|asked| asked.is_answerable()) {
-            let mut turns: Vec<usize> =
-                asked.evidence.iter().filter_map(|one| places.get(one.as_str()).copied()).collect();
+            // Of a conversation that was cut short some evidence may be missing: then it cannot be answered.
+            let turns: Option<Vec<usize>> =
+                asked.evidence.iter().map(|one| places.get(one.as_str()).copied()).collect();
+            let mut turns = turns.unwrap_or_default();
             turns.sort_unstable();
             let Some(holds_from) = turns.last().copied() else { continue };
+            // Of what is said after it was asked nothing is known.
+            let later = |at| dialogue.turns.iter().position(|turn| turn.time() > at);
+            let holds_until = asked.at.and_then(later);
+            if holds_until.is_some_and(|until| until <= holds_from) {
+                continue;
+            }
             let (text, gold) = (asked.text.clone(), asked.gold.clone());
-            questions.push(Linked { text, gold, turns, holds_from, holds_until: None, told: None });
+            questions.push(Linked { text, gold, turns, holds_from, holds_until, told: None });
         }
         let left_out = dialogue.questions.len() - questions.len();
         (Self { seed, turns: dialogue.turns.clone(), questions, story: None }, left_out)
@@ -97,12 +105,7 @@ impl Tale {
     /// Questions to ask after a turn, if this is one of every `every`-th or the last: all that hold then and were not asked
     /// since their answer last changed.
     pub fn asked_after(&self, turn: usize, every: usize) -> Vec<&Linked> {
-        let every = every.max(1);
-        if !(turn + 1).is_multiple_of(every) && turn + 1 != self.turns.len() {
-            return Vec::new();
-        }
-        // The last turn may come before the next of every `every`-th.
-        let since = (turn / every) * every;
+        let Some(since) = world::asked_since(turn, every, self.turns.len()) else { return Vec::new() };
         self.answerable(turn).filter(|question| question.holds_from >= since).collect()
     }
 }
@@ -114,9 +117,7 @@ impl Linked {
 
     /// What a bank of these texts answers is worth by the world's reader; nothing is known of a question from a file.
     pub fn read_from(&self, texts: &[String]) -> Option<f64> {
-        let question = self.told.as_ref()?;
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        Some(world::answer(question, &texts).map_or(0.0, |answer| f64::from(question.credit(&answer))))
+        self.told.as_ref().map(|question| world::worth(question, texts))
     }
 }
 
@@ -158,10 +159,16 @@ mod tests {
 {"time":"2024-03-02T10:17","speaker":"Maria","text":"And a cat.","id":"c"}
 {"question":"Which pets?","answer":"a dog and a cat","evidence":["c","a"]}
 {"question":"Who is Bob?","answer":null}
-{"question":"Where?","answer":"here"}"#;
-        let dialogue = &read(text, "f", Layout::Jsonl, None).unwrap().dialogues[0];
-        let (tale, left_out) = Tale::of_dialogue(dialogue, 1);
-        assert_eq!((tale.questions.len(), left_out), (1, 2));
+{"question":"Where?","answer":"here"}
+{"question":"Which pet?","answer":"a dog","evidence":["a"],"time":"2024-03-02T10:16"}"#;
+        let mut dialogue = read(text, "f", Layout::Jsonl, None).unwrap().dialogues.remove(0);
+        let (tale, left_out) = Tale::of_dialogue(&dialogue, 1);
+        assert_eq!((tale.questions.len(), left_out), (2, 2));
+        // What was asked before the cat came is asked before it only.
+        assert_eq!([0, 1, 2].map(|turn| tale.answerable(turn).count()), [1, 1, 1]);
+        dialogue.turns.truncate(2);
+        assert_eq!(Tale::of_dialogue(&dialogue, 1).0.questions.len(), 1);
+        let tale = Tale { questions: tale.questions[..1].to_vec(), ..tale };
         assert_eq!([0, 1, 2].map(|turn| tale.tied(turn).count()), [0, 0, 1]);
         assert_eq!([0, 1, 2].map(|turn| tale.asked_after(turn, 2).len()), [0, 0, 1]);
         assert!(tale.questions[0].read_from(&[]).is_none());

@@ -101,6 +101,7 @@ pub fn together(
             role,
             nested,
             joint: true,
+            others: if nested { 0 } else { begin - (nth / 2) * phase },
             steps: end,
             evaluates_end: end == steps.steps,
             ..steps.clone()

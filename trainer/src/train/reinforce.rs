@@ -6,6 +6,7 @@
 //!
 //! Rooms it touches: algo, engine, rollout, tasks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -66,8 +67,10 @@ pub struct ReinforceSettings {
     /// Whether the answer agent learns beside the manager: from its groups of answers to each question, nested in the
     /// manager's samples. GRPO only, and scenes must be judged by it.
     pub nested: bool,
-    /// Whether both agents are saved.
+    /// Whether both agents are saved, and their numbers told apart.
     pub joint: bool,
+    /// Steps before in which only the other agent learnt.
+    pub others: u64,
     /// How.
     pub algorithm: Algorithm,
     /// The loss.
@@ -140,11 +143,14 @@ pub fn reinforce(
         ));
     }
     if scenes.is_empty() {
-        return Err(TaskError::Empty("no scenes were made: give more stories".to_owned()).into());
+        return Err(TaskError::Empty(
+            "no scenes were made: give more stories, or conversations with questions".to_owned(),
+        )
+        .into());
     }
     settings.policy.check()?;
     settings.learning.check()?;
-    let mut run = Run { engine, tokenizer, scenes, settings, skipped: 0 };
+    let mut run = Run { engine, tokenizer, scenes, settings, skipped: BTreeMap::new() };
     for step in first..settings.steps {
         if watch.stops() {
             return watch.save(step, &run.state()?);
@@ -195,8 +201,8 @@ struct Run<'a> {
     tokenizer: &'a Arc<Tokenizer>,
     scenes: &'a [Box<dyn Scene>],
     settings: &'a ReinforceSettings,
-    /// Steps in a row that were left out.
-    skipped: u32,
+    /// Steps in a row that were left out, of each agent.
+    skipped: BTreeMap<Role, u32>,
 }
 
 impl Run<'_> {
@@ -231,11 +237,15 @@ impl Run<'_> {
         let started = Instant::now();
         let mut samples = self.sample(step)?;
         let sampling = started.elapsed().as_secs_f64();
-        let rate = self.settings.learning.rate(step);
-        let mut values = means(&samples.iter().map(|sample| &sample.played).collect::<Vec<_>>());
+        let rate = self.rate(step);
+        let of_answers = if self.settings.role == Role::Answer { self.prefix(Role::Answer) } else { "" };
+        let means = means(&samples.iter().map(|sample| &sample.played).collect::<Vec<_>>());
+        let mut values: Named =
+            means.into_iter().map(|(name, value)| (format!("{of_answers}{name}"), value)).collect();
         values.push(("learning_rate".to_owned(), rate));
         let (mut tokens, learning, before) = (0, Instant::now(), self.engine.work());
-        for (role, prefix) in self.learners() {
+        for role in self.learners() {
+            let prefix = self.prefix(role);
             let counts = self.compare(step, role, &mut samples)?;
             let mut own: Named =
                 counts.values().into_iter().map(|(name, value)| (format!("groups/{name}"), value)).collect();
@@ -256,10 +266,22 @@ impl Run<'_> {
         Ok((values, lines.collect()))
     }
 
-    /// Who learns in a step, and what stands before the names of its numbers.
-    fn learners(&self) -> Vec<(Role, &'static str)> {
-        let first = (self.settings.role, "");
-        if self.settings.nested { vec![first, (Role::Answer, "answer/")] } else { vec![first] }
+    /// Who learns in a step.
+    fn learners(&self) -> Vec<Role> {
+        let first = self.settings.role;
+        if self.settings.nested { vec![first, Role::Answer] } else { vec![first] }
+    }
+
+    /// What stands before the names of an agent's numbers: in a run of both, theirs are told apart.
+    fn prefix(&self, role: Role) -> &'static str {
+        if self.settings.joint && role == Role::Answer { "answer/" } else { "" }
+    }
+
+    /// The learning rate; an agent that learns later than the other is warmed up too.
+    fn rate(&self, step: u64) -> f64 {
+        let Schedule { peak, warm_up, .. } = self.settings.learning;
+        let own = Schedule::constant(peak, warm_up).rate(step - self.settings.others);
+        self.settings.learning.rate(step).min(own)
     }
 
     /// Lets groups play the step's scenes.
@@ -276,7 +298,7 @@ impl Run<'_> {
             }
         }
         let mut temperatures = Temperatures::training(settings.role);
-        for (role, _) in self.learners() {
+        for role in self.learners() {
             match role {
                 Role::Manager => temperatures.manager = settings.temperature,
                 Role::Answer => temperatures.answer = settings.temperature,
@@ -349,7 +371,7 @@ impl Run<'_> {
         values: &mut Named,
     ) -> Result<usize, TrainError> {
         let settings = self.settings;
-        let rate = settings.learning.rate(step);
+        let rate = self.rate(step);
         // Where all of a group did alike there is nothing to compare, and nothing is computed.
         let is_ppo = matches!(settings.algorithm, Algorithm::Ppo { .. });
         let teaches = |sample: &&mut Sample| {
@@ -365,7 +387,7 @@ impl Run<'_> {
         if let Algorithm::Ppo { gae, value, critic_rate, critic_first } = settings.algorithm {
             self.estimate(&mut chosen, &gae)?;
             self.criticise(&chosen, &value, rate * critic_rate, values)?;
-            if step < critic_first {
+            if step - settings.others < critic_first {
                 return Ok(0);
             }
         }
@@ -377,9 +399,10 @@ impl Run<'_> {
             }
         }
         values.extend(sum.values());
-        self.skipped = if sum.skipped == sum.steps { self.skipped + 1 } else { 0 };
-        if self.skipped >= MOST_SKIPPED {
-            return Err(TrainError::Diverged { count: self.skipped, step });
+        let skipped = self.skipped.entry(role).or_default();
+        *skipped = if sum.skipped == sum.steps { *skipped + 1 } else { 0 };
+        if *skipped >= MOST_SKIPPED {
+            return Err(TrainError::Diverged { count: *skipped, step });
         }
         Ok(sum.tokens)
     }
@@ -388,7 +411,7 @@ impl Run<'_> {
     fn look_back(&mut self, role: Role, chosen: &mut [&mut Sample]) -> Result<(), TrainError> {
         let settings = self.settings;
         let penalised = matches!(settings.algorithm, Algorithm::Ppo { gae, .. } if gae.kl != 0.0);
-        let needs_old = settings.epochs * settings.minibatches > 1 || penalised;
+        let needs_old = settings.epochs.max(1) * settings.minibatches.max(1) > 1 || penalised;
         let needs_reference = settings.policy.kl != 0.0 || penalised;
         if !needs_old && !needs_reference {
             return Ok(());

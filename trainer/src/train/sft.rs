@@ -43,7 +43,10 @@ pub fn imitate(
     watch: &mut dyn Watch,
 ) -> Result<(), TrainError> {
     if trees.is_empty() {
-        return Err(TaskError::Empty("no samples were made: give more stories".to_owned()).into());
+        return Err(TaskError::Empty(
+            "no samples were made: give more stories, or conversations with notes".to_owned(),
+        )
+        .into());
     }
     settings.learning.check()?;
     let part = Part::policy(settings.role);

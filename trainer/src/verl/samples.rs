@@ -65,8 +65,8 @@ pub fn samples(
                 scene: Scene::Manager(Box::new(scene)),
             });
         }
-        if (at + 1).is_multiple_of(made.every.max(1)) || at + 1 == story.turns.len() {
-            samples.extend(answers(&story, at, &teacher, &engine, made)?);
+        if let Some(since) = world::asked_since(at, made.every, story.turns.len()) {
+            samples.extend(answers(&story, (at, since), &teacher, &engine, made)?);
         }
     }
     Ok(samples)
@@ -75,13 +75,12 @@ pub fn samples(
 /// The questions that hold after a turn and were not asked since their answer last changed.
 fn answers(
     story: &Story,
-    turn: usize,
+    (turn, since): (usize, usize),
     teacher: &Teacher,
     engine: &Engine,
     made: &Made,
 ) -> Result<Vec<Sample>, VerlError> {
     let pipeline = |error: &dyn std::fmt::Display| VerlError::Pipeline(error.to_string());
-    let since = (turn + 1).saturating_sub(made.every.max(1));
     let mut samples = Vec::new();
     for question in story.answerable(turn).filter(|question| question.holds_from >= since) {
         let before = teacher.missed();

@@ -237,10 +237,7 @@ fn managed(scene: &ManagerScene, story: &Story, reply: &str) -> Result<Judged, J
     let new = turn.new_turn().map_err(|error| broken(&error))?;
     let outcome = engine.remember(new, &Cancel::new()).map_err(|error| broken(&error))?.outcome;
     let after = texts(&engine).map_err(|error| broken(&error))?;
-    let worth = |question: &Question, texts: &[String]| {
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        Some(world::answer(question, &texts).map_or(0.0, |answer| f64::from(question.credit(&answer))))
-    };
+    let worth = |question: &Question, texts: &[String]| Some(world::worth(question, texts));
     let asked = questions
         .into_iter()
         .map(|question| credit::Asked { after: worth(question, &after), noop: worth(question, &before) })

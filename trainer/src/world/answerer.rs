@@ -50,6 +50,12 @@ fn distinct(found: Vec<String>) -> Vec<String> {
     kept
 }
 
+/// What a bank of these texts answers is worth: 1 for the gold answer, 0 for another or none.
+pub fn worth(question: &Question, texts: &[String]) -> f64 {
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    answer(question, &texts).map_or(0.0, |answer| f64::from(question.credit(&answer)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::attributes;

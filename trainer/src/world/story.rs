@@ -156,6 +156,15 @@ impl Story {
     }
 }
 
+/// Questions are asked after every `every`-th turn of so many, and after the last one. If they are after this turn: the first
+/// turn behind those that were asked about before.
+pub fn asked_since(turn: usize, every: usize, turns: usize) -> Option<usize> {
+    let every = every.max(1);
+    let asks = (turn + 1).is_multiple_of(every) || turn + 1 == turns;
+    // The last turn may come before the next of every `every`-th.
+    asks.then_some((turn / every) * every)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::attributes::Act;

@@ -1,6 +1,6 @@
 //! How much a model had to compute, and what the device can: for the share of it that training reaches.
 //!
-//! Counted are the model's own operations (Narayanan et al., arXiv 2104.04473, section 5.1, without their recomputation):
+//! Counted are the model's own operations (model FLOP utilisation: Chowdhery et al., PaLM, arXiv 2204.02311, appendix B):
 //! for each token that is read, two for each weight on the way there and, of frozen weights, two on the way back.
 //!
 //! Rooms it touches: engine, weights.
