@@ -211,7 +211,7 @@ pytorch: tools
 	  $(PYTORCH_ENV)/bin/pip install --quiet torch==2.11.0 transformers==5.24.0 peft==0.21.2 gguf accelerate numpy || { rm -rf $(PYTORCH_ENV); exit 1; }; }
 
 bench-trainer: libtorch setup pytorch ## Measure the trainer beside PyTorch and PEFT (15 minutes); JSON in target/bench/trainer.json
-	OMP_WAIT_POLICY=passive KEEPSAKE_PYTORCH=$(PYTORCH_ENV)/bin/python KEEPSAKE_BENCH_MODEL="$(MODEL)" cargo bench --locked --workspace --bench trainer
+	OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=3000 KEEPSAKE_PYTORCH=$(PYTORCH_ENV)/bin/python KEEPSAKE_BENCH_MODEL="$(MODEL)" cargo bench --locked --workspace --bench trainer
 
 check-cpu: build ## Show that the program starts on processors with less (needs qemu-user)
 	@tests/check-cpu.sh $(KEEPSAKE)

@@ -160,6 +160,7 @@ impl PyTorch {
             .arg(THREADS.to_string())
             // As a user starts it.
             .env_remove("OMP_WAIT_POLICY")
+            .env_remove("GOMP_SPINCOUNT")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

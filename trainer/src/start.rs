@@ -1,7 +1,7 @@
 //! Starts the program once more with what libtorch must find in its environment before it is loaded.
 //!
-//! Its threads are to sleep while they wait: on a machine that does other things too, threads that spin take several times
-//! as long. And libtorch finds a GPU only where its CUDA library is loaded with it, which a program that is linked for
+//! Its threads are to sleep while they wait, after they have tried for a tenth of a millisecond: on a machine that does other
+//! things too, threads that spin for longer take several times as long, and those that sleep at once a sixth more. And libtorch finds a GPU only where its CUDA library is loaded with it, which a program that is linked for
 //! machines without one does not do by itself. Rooms it touches: none.
 
 use std::path::{Path, PathBuf};
@@ -21,6 +21,9 @@ pub fn once_more() {
         command.args(std::env::args_os().skip(1)).env(STARTED, "1");
         if std::env::var_os("OMP_WAIT_POLICY").is_none() {
             command.env("OMP_WAIT_POLICY", "passive");
+            if std::env::var_os("GOMP_SPINCOUNT").is_none() {
+                command.env("GOMP_SPINCOUNT", "3000");
+            }
         }
         if Path::new("/dev/nvidiactl").exists()
             && let Some(library) = cuda_library()

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::RunError;
+use crate::algo::credit::CreditSettings;
 use crate::algo::policy::PolicySettings;
 use crate::algo::reward::RewardSettings;
 use crate::algo::schedule::Schedule;
@@ -176,6 +177,9 @@ pub enum Learn {
         /// or `{ by = "agent", answers = 4 }`.
         #[serde(default)]
         judge: Judge,
+        /// What doing anything costs the manager, and growth of the bank.
+        #[serde(default)]
+        credit: CreditSettings,
     },
 }
 
@@ -339,11 +343,12 @@ impl RunConfig {
                 Err("nested groups are compared with each other: give learn.algorithm = { kind = \"grpo\" }"
                     .to_owned())
             }
-            Learn::Rewards { scenes, group, policy, rewards, .. } => {
+            Learn::Rewards { scenes, group, policy, rewards, credit, .. } => {
                 if *scenes == 0 || *group < 2 {
                     return Err("learn.scenes has to be at least 1 and learn.group at least 2".to_owned());
                 }
                 policy.check().map_err(|error| error.to_string())?;
+                credit.check().map_err(|error| error.to_string())?;
                 rewards.check().map_err(|error| error.to_string())
             }
         }
@@ -438,9 +443,12 @@ impl RunConfig {
     /// How the manager is judged.
     pub fn manager_rewards(&self) -> ManagerRewards {
         match &self.learn {
-            Learn::Rewards { judge, rewards, .. } => {
-                ManagerRewards { judge: *judge, answers: rewards.clone(), ..ManagerRewards::default() }
-            }
+            Learn::Rewards { judge, rewards, credit, .. } => ManagerRewards {
+                judge: *judge,
+                answers: rewards.clone(),
+                credit: *credit,
+                ..ManagerRewards::default()
+            },
             Learn::Gold { .. } => ManagerRewards::default(),
         }
     }

@@ -3,7 +3,9 @@
 //! What a single memory says is read in `reader`; here it is put together.
 //!
 //! Where memories give two values of what one has one of, the answer is "Boston or Seattle", which is no gold answer
-//! and so gets no credit: who keeps what is stale answers wrong. It deliberately does not look at when a memory was made.
+//! and so gets no credit: who keeps what is stale answers wrong. What one has several of is read from one memory, the one that
+//! says most of it: who keeps Buddy and Scout in two memories knows of one dog when asked (Memory-R1, section 1). It
+//! deliberately does not look at when a memory was made.
 //!
 //! Rooms it touches: world (attributes, question, reader, wording).
 
@@ -19,11 +21,16 @@ pub fn answer(question: &Question, memories: &[&str]) -> Option<String> {
         return one_of(memories.iter().flat_map(|memory| details(about, memory)).collect());
     }
     let found: Vec<String> = memories.iter().flat_map(|memory| values(about, memory)).collect();
+    let fullest = || {
+        let by_memory = memories.iter().map(|memory| distinct(values(about, memory)));
+        // Of equals the first.
+        by_memory.rev().max_by_key(Vec::len).unwrap_or_default()
+    };
     match question.seeks {
         Seeks::Value | Seeks::Date => one_of(found),
         Seeks::Count if about.topic.shape == Shape::Count => one_of(found),
-        Seeks::Count => Some(distinct(found).len()).filter(|count| *count > 0).map(count_in_words),
-        Seeks::List => Some(listed(&distinct(found))).filter(|list| !list.is_empty()),
+        Seeks::Count => Some(fullest().len()).filter(|count| *count > 0).map(count_in_words),
+        Seeks::List => Some(listed(&fullest())).filter(|list| !list.is_empty()),
         Seeks::Detail => None,
         Seeks::Holds => {
             let holds = match &about.value {
@@ -124,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_gathered_and_counted() {
+    fn lists_are_read_from_one_memory_and_counted() {
         let list = |memories: &[&str]| ask("pets", "dog", Seeks::List, None, memories).unwrap_or_default();
         assert_eq!(list(&["Maria has dogs named Buddy and Scout."]), "Buddy and Scout");
         assert_eq!(
@@ -137,6 +144,11 @@ mod tests {
             "Buddy and Scout"
         );
         assert_eq!(list(&["Maria has a dog named Scout.", "Maria's dog Buddy died."]), "Scout");
+        assert_eq!(list(&["Maria has a dog named Buddy.", "Maria has a dog named Scout."]), "Buddy");
+        assert_eq!(
+            list(&["Maria has a dog named Rex.", "Maria has dogs named Buddy and Scout."]),
+            "Buddy and Scout"
+        );
         let count = |memory| ask("pets", "dog", Seeks::Count, None, &[memory]);
         assert_eq!(count("Maria has dogs named Buddy, Scout and Rex.").as_deref(), Some("three"));
     }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use keepsake_core::model::{Tokenizer, Writing};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::decoder::{Attended, Decoder};
 use super::head::restricted;
@@ -148,7 +148,7 @@ fn choose(rows: &mut [Row<'_>], logits: &Tensor, tokenizer: &Tokenizer) -> Resul
     let tokens = greedy.where_self(&cold, &drawn);
     let logprobs = numbers(&logs.gather(1, &tokens.unsqueeze(1), false));
     let mut chosen = vec![0_i64; choosing.len()];
-    tokens.to_device(tch::Device::Cpu).copy_data(&mut chosen, choosing.len());
+    tokens.to_device(Device::Cpu).copy_data(&mut chosen, choosing.len());
     for (((at, choice), token), logprob) in choosing.into_iter().zip(choices).zip(chosen).zip(logprobs) {
         let row = &mut rows[at];
         row.push(token as Token, choice, logprob);
@@ -164,14 +164,61 @@ fn choose(rows: &mut [Row<'_>], logits: &Tensor, tokenizer: &Tokenizer) -> Resul
 
 /// Keys and values of what was read, by layer.
 struct Cache {
-    /// Of each prompt, `[prompt, kv_heads, head]`, by layer.
-    prompts: Vec<Vec<(Tensor, Tensor)>>,
-    /// Which prompt each row has; ascending.
+    /// Of all prompts, `[prompts, kv_heads, longest, head]`, nothing behind the end of each.
+    prompts: Vec<(Tensor, Tensor)>,
+    /// What is added to scores, `[prompts, 1, 1, longest]`: minus infinity behind the end of each.
+    ends: Tensor,
+    /// Which prompt each row has.
     prompt_of: Vec<usize>,
+    seats: Seats,
     /// Of each row's own tokens, `[rows, tokens, kv_heads, head]`, by layer; empty before the first step.
     own: Vec<Option<(Tensor, Tensor)>>,
     /// Behind the prompts, for each row.
     first_logits: Tensor,
+}
+
+/// Rows beside the prompts that they have: as many seats for each prompt as rows have the most wanted one.
+struct Seats {
+    each: i64,
+    /// The row on each seat, `[prompts · each]`; on empty ones any. `None`: rows are on all seats, in order.
+    rows: Option<Tensor>,
+    /// The seat of each row, `[rows]`.
+    of_rows: Tensor,
+}
+
+impl Seats {
+    fn new(prompt_of: &[usize], prompts: usize, device: Device) -> Self {
+        let mut taken = vec![0_i64; prompts];
+        let nth: Vec<i64> = prompt_of.iter().map(|prompt| (taken[*prompt], taken[*prompt] += 1).0).collect();
+        let each = taken.iter().copied().max().unwrap_or(0);
+        let of_rows: Vec<i64> =
+            prompt_of.iter().zip(&nth).map(|(prompt, nth)| *prompt as i64 * each + nth).collect();
+        let mut rows = vec![0_i64; prompts * each as usize];
+        for (row, seat) in of_rows.iter().enumerate() {
+            rows[*seat as usize] = row as i64;
+        }
+        let place = |numbers: &[i64]| Tensor::from_slice(numbers).to_device(device);
+        let in_order =
+            rows.len() == of_rows.len() && rows.iter().enumerate().all(|(seat, row)| seat as i64 == *row);
+        Self { each, rows: (!in_order).then(|| place(&rows)), of_rows: place(&of_rows) }
+    }
+
+    /// `[rows, kv, group, any]` beside prompts: `[prompts, kv, each · group, any]`.
+    fn seated(&self, of_rows: &Tensor) -> Tensor {
+        let seated =
+            self.rows.as_ref().map_or_else(|| of_rows.shallow_clone(), |rows| of_rows.index_select(0, rows));
+        let size = seated.size();
+        let beside = seated.view([-1, self.each, size[1], size[2], size[3]]).permute([0, 2, 1, 3, 4]);
+        beside.reshape([-1, size[1], self.each * size[2], size[3]])
+    }
+
+    /// The way back, with `group` heads to each of keys.
+    fn risen(&self, seated: &Tensor, group: i64) -> Tensor {
+        let size = seated.size();
+        let rows = seated.view([-1, size[1], self.each, group, size[3]]).permute([0, 2, 1, 3, 4]);
+        let rows = rows.reshape([-1, size[1], group, size[3]]);
+        if self.rows.is_some() { rows.index_select(0, &self.of_rows) } else { rows }
+    }
 }
 
 impl Cache {
@@ -191,8 +238,13 @@ impl Cache {
             }
             prompt_of.push(trees.len() - 1);
         }
+        let lengths: Vec<i64> = trees.iter().map(|tree| tree.prompt.len() as i64).collect();
+        let longest = lengths.iter().copied().max().unwrap_or(0);
+        let (count, shape, device) = (trees.len() as i64, &decoder.shape, decoder.device);
+        let size = [count, shape.kv_heads as i64, longest, shape.head_width as i64];
+        let empty = || Tensor::zeros(size, (decoder.kind, device));
+        let prompts: Vec<(Tensor, Tensor)> = decoder.layers.iter().map(|_| (empty(), empty())).collect();
         let layout = Layout::new(&trees, shared_tokens);
-        let mut prompts: Vec<Vec<(Tensor, Tensor)>> = trees.iter().map(|_| Vec::new()).collect();
         let (mut logits, mut places) = (Vec::new(), vec![0_i64; trees.len()]);
         let mut done = 0;
         for pass in layout.passes(pack_tokens) {
@@ -200,12 +252,15 @@ impl Cache {
                 pass.clone().flat_map(|tree| layout.origins(tree)).map(|origin| origin.tree).collect();
             let pack = Pack::new(&layout.trees[pass], decoder)?;
             let mut hidden = decoder.embed(&pack.tokens);
-            for layer in 0..decoder.layers.len() {
+            for (layer, known) in prompts.iter().enumerate() {
                 let attended = decoder.before_attention(layer, &hidden, &pack.rotation, patch);
                 let mixed = pack.attend(&attended, decoder.shape.heads != decoder.shape.kv_heads);
                 hidden = decoder.after_attention(layer, &hidden, &mixed, patch);
-                let known = pack.branches(&attended.keys).zip(pack.branches(&attended.values));
-                of_pass.iter().zip(known).for_each(|(prompt, known)| prompts[*prompt].push(known));
+                for (known, read) in [(&known.0, &attended.keys), (&known.1, &attended.values)] {
+                    for (prompt, read) in of_pass.iter().zip(pack.branches(read)) {
+                        known.get(*prompt as i64).narrow(1, 0, lengths[*prompt]).copy_(&read.transpose(0, 1));
+                    }
+                }
             }
             let last = hidden.index_select(0, &pack.lasts());
             logits.push(decoder.last_norm(&last).matmul(&decoder.head.tr()));
@@ -216,21 +271,41 @@ impl Cache {
         }
         let of_rows: Vec<i64> = prompt_of.iter().map(|at| places[*at]).collect();
         let first_logits = if logits.is_empty() {
-            Tensor::zeros([0, decoder.shape.vocabulary as i64], (Kind::Float, decoder.device))
+            Tensor::zeros([0, decoder.shape.vocabulary as i64], (Kind::Float, device))
         } else {
-            Tensor::cat(&logits, 0).index_select(0, &Tensor::from_slice(&of_rows).to_device(decoder.device))
+            Tensor::cat(&logits, 0).index_select(0, &Tensor::from_slice(&of_rows).to_device(device))
         };
         let own = decoder.layers.iter().map(|_| None).collect();
-        Ok(Self { prompts, prompt_of, own, first_logits })
+        let place = Tensor::arange(longest, (Kind::Int64, device)).unsqueeze(0);
+        let behind = place.ge_tensor(&Tensor::from_slice(&lengths).to_device(device).unsqueeze(1));
+        let ends = Tensor::zeros([count, longest], (decoder.kind, device))
+            .masked_fill(&behind, f64::NEG_INFINITY)
+            .view([count, 1, 1, longest]);
+        let seats = Seats::new(&prompt_of, trees.len(), device);
+        Ok(Self { prompts, ends, prompt_of, seats, own, first_logits })
     }
 
-    /// Keeps these rows only.
+    /// Keeps these rows only, and, once half of them have no row, only the prompts that have one.
     fn keep(&mut self, rows: &[i64]) {
         self.prompt_of = rows.iter().map(|row| self.prompt_of[*row as usize]).collect();
+        let place = |numbers: &[i64], like: &Tensor| Tensor::from_slice(numbers).to_device(like.device());
         for (keys, values) in self.own.iter_mut().flatten() {
-            let place = Tensor::from_slice(rows).to_device(keys.device());
-            (*keys, *values) = (keys.index_select(0, &place), values.index_select(0, &place));
+            let rows = place(rows, keys);
+            (*keys, *values) = (keys.index_select(0, &rows), values.index_select(0, &rows));
         }
+        let mut wanted: Vec<i64> = self.prompt_of.iter().map(|prompt| *prompt as i64).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if wanted.len() * 2 <= self.ends.size()[0] as usize {
+            let wanted_here = place(&wanted, &self.ends);
+            self.ends = self.ends.index_select(0, &wanted_here);
+            for (keys, values) in &mut self.prompts {
+                (*keys, *values) = (keys.index_select(0, &wanted_here), values.index_select(0, &wanted_here));
+            }
+            let place_of = |prompt: usize| wanted.binary_search(&(prompt as i64)).unwrap_or_default();
+            self.prompt_of = self.prompt_of.iter().map(|prompt| place_of(*prompt)).collect();
+        }
+        self.seats = Seats::new(&self.prompt_of, self.ends.size()[0] as usize, self.ends.device());
     }
 
     /// Reads the next token of each row: the logits behind it, `[rows, vocabulary]`.
@@ -261,37 +336,23 @@ impl Cache {
             }
             None => (keys, values),
         };
+        let (prompt_keys, prompt_values) = &self.prompts[layer];
         let size = queries.size();
         let (rows, heads, head, shared) = (size[0], size[1], size[2], own.0.size()[2]);
         let (group, scale) = (heads / shared, 1.0 / (head as f64).sqrt());
         // [rows, kv, group, head] against [rows, kv, head, tokens].
         let grouped = (queries * scale).view([rows, shared, group, head]);
-        let own_scores = grouped.matmul(&own.0.permute([0, 2, 3, 1]));
-        let mut mixed = Vec::new();
-        let mut first = 0;
-        while first < self.prompt_of.len() {
-            let prompt = self.prompt_of[first];
-            let count = self.prompt_of[first..].iter().take_while(|of| **of == prompt).count();
-            let (start, length) = (first as i64, count as i64);
-            let (keys, values) = &self.prompts[prompt][layer];
-            // [kv, rows · group, head] against [kv, head, prompt].
-            let asking =
-                grouped.narrow(0, start, length).transpose(0, 1).reshape([shared, length * group, head]);
-            let tokens = keys.size()[0];
-            let scores = asking.matmul(&keys.permute([1, 2, 0]));
-            let by_row = scores.view([shared, length, group, tokens]).transpose(0, 1);
-            let all = Tensor::cat(&[by_row, own_scores.narrow(0, start, length)], 3);
-            let weights = all.softmax(3, Kind::Float).to_kind(values.kind());
-            let on_prompt =
-                weights.narrow(3, 0, tokens).transpose(0, 1).reshape([shared, length * group, tokens]);
-            let from_prompt =
-                on_prompt.matmul(&values.transpose(0, 1)).view([shared, length, group, head]).transpose(0, 1);
-            let on_own = weights.narrow(3, tokens, weights.size()[3] - tokens);
-            let from_own = on_own.matmul(&own.1.narrow(0, start, length).transpose(1, 2));
-            mixed.push((from_prompt + from_own).reshape([length, heads * head]));
-            first += count;
-        }
+        let on_own = grouped.matmul(&own.0.permute([0, 2, 3, 1]));
+        // [prompts, kv, seats · group, head] against [prompts, kv, head, longest].
+        let on_prompt = self.seats.seated(&grouped).matmul(&prompt_keys.transpose(2, 3)) + &self.ends;
+        let all = Tensor::cat(&[self.seats.risen(&on_prompt, group), on_own], 3);
+        let weights = all.softmax(3, Kind::Float).to_kind(prompt_values.kind());
+        let longest = self.ends.size()[3];
+        let on_prompt = self.seats.seated(&weights.narrow(3, 0, longest).contiguous());
+        let from_prompt = self.seats.risen(&on_prompt.matmul(prompt_values), group);
+        let on_own = weights.narrow(3, longest, weights.size()[3] - longest);
+        let from_own = on_own.matmul(&own.1.transpose(1, 2));
         self.own[layer] = Some(own);
-        Tensor::cat(&mixed, 0)
+        (from_prompt + from_own).reshape([rows, heads * head])
     }
 }
