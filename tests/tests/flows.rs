@@ -257,6 +257,26 @@ fn a_commit_that_failed_after_it_took_effect_is_found_in_the_bank() {
 }
 
 #[test]
+fn answers_are_given_from_memories_alone_where_the_settings_say_so() {
+    let bank = Arc::new(MemoryBank::new());
+    let open = |answers_from_turns, script: &[&str]| {
+        let model = Arc::new(ScriptedModel::new(script.iter().copied()));
+        let config = Config { answers_from_turns, ..Config::default() };
+        Engine::with_bank(bank.clone(), setup().with_model(model).with_config(config))
+    };
+    // The turn says it and no memory does.
+    remember(&open(true, &["none"]), said("Tom", "I like tea."));
+    let answer = ask(&open(true, &["Tea."]), |_| ()).unwrap();
+    assert!(
+        answer.text.as_deref() == Some("Tea.") && answer.used.iter().all(|used| used.unit.turn().is_some())
+    );
+    assert_eq!(ask(&open(false, &["Tea."]), |_| ()).unwrap().text, None);
+    remember(&open(false, &["- Tom likes green tea.", "ADD"]), said("Tom", "I like green tea."));
+    let answer = ask(&open(false, &["Green tea."]), |_| ()).unwrap();
+    assert!(answer.text.is_some() && answer.used.iter().all(|used| used.unit.memory().is_some()));
+}
+
+#[test]
 fn what_the_settings_keep_no_longer_is_forgotten_once_a_day() {
     const DAY: i64 = 24 * 60 * 60;
     let clock = Arc::new(AtomicI64::new(0));
