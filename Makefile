@@ -201,7 +201,7 @@ libtorch: tools ## Fetch libtorch 2.11.0, which the trainer needs, where it is m
 trainer: libtorch ## Build the trainer
 	cargo build --release --locked --workspace
 
-train-demo: trainer setup ## Train a small adapter on the default model, load it, and say what it is worth (about ten minutes)
+train-demo: trainer setup ## Train a small adapter on the default model, load it, and say what it is worth (about six minutes)
 	@trainer/demo/run.sh $(TRAINER) $(KEEPSAKE) "$(MODEL)" $(CARGO_TARGET_DIR)/train-demo
 
 PYTORCH_ENV := $(CARGO_TARGET_DIR)/pytorch-env

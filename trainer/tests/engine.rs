@@ -6,10 +6,9 @@
 
 mod common;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use common::{apart, busy_lora, engine, flat, furthest, tiny_base, trees};
+use common::{apart, busy_lora, engine, firsts, flat, furthest, tiny_base, trees};
 use keepsake_trainer::engine::local::LocalEngine;
 use keepsake_trainer::engine::{AdamW, Ask, Branch, Choice, Dice, Part, PolicyEngine, Scores, Tree};
 use keepsake_trainer::weights::{Architecture, Lora};
@@ -28,12 +27,7 @@ fn weight(at: usize) -> f32 {
 
 /// Gradients of that loss.
 fn gradients(engine: &mut LocalEngine, part: Part, trees: &[Tree]) -> (Vec<f32>, Vec<f32>) {
-    let branches = trees.iter().enumerate().flat_map(|(tree, of)| {
-        of.branches.iter().enumerate().map(move |(branch, tokens)| ((tree, branch), tokens.tokens.len()))
-    });
-    let mut count = 0;
-    let firsts: BTreeMap<(usize, usize), usize> =
-        branches.map(|(which, length)| (which, (count, count += length).0)).collect();
+    let firsts = firsts(trees);
     let scores = engine
         .forward_backward(part, trees, &mut |tree, branch, scores| {
             let first = firsts[&(tree, branch)];

@@ -7,7 +7,7 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use common::{busy_lora, engine, flat, furthest, tiny_base, trees};
+use common::{busy_lora, engine, firsts, flat, furthest, tiny_base, trees};
 use keepsake_trainer::engine::{Choice, Part, PolicyEngine};
 use keepsake_trainer::weights::{Architecture, read_peft, write_peft};
 
@@ -25,11 +25,11 @@ fn log_probabilities_and_gradients_are_pytorchs() {
     for architecture in ALL {
         let mut engine = engine(&tiny_base(folder.path(), architecture), |_| {});
         busy_lora(&mut engine, Part::Manager);
-        let mut at = 0;
+        let firsts = firsts(&trees());
         let scores = engine
-            .forward_backward(Part::Manager, &trees(), &mut |_, _, scores| {
-                at += scores.len();
-                (at - scores.len()..at).map(|at| (at as f32 * 0.7).sin() + 0.2).collect()
+            .forward_backward(Part::Manager, &trees(), &mut |tree, branch, scores| {
+                let first = firsts[&(tree, branch)];
+                (first..first + scores.len()).map(|at| (at as f32 * 0.7).sin() + 0.2).collect()
             })
             .unwrap();
         let folder = golden(architecture.name());

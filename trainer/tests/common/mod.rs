@@ -3,6 +3,7 @@
 //! Rooms it touches: core, weights, engine.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)] // each test uses some of it, and fails by a panic
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -179,4 +180,17 @@ pub fn furthest(one: &[f32], other: &[f32]) -> f32 {
 /// All numbers of a LoRA.
 pub fn flat(lora: &Lora) -> Vec<f32> {
     lora.pairs.values().flat_map(|pair| pair.a.iter().chain(&pair.b)).copied().collect()
+}
+
+/// Where the tokens of each branch begin among those of all, by tree and branch.
+pub fn firsts(trees: &[Tree]) -> BTreeMap<(usize, usize), usize> {
+    let mut count = 0;
+    let mut firsts = BTreeMap::new();
+    for (tree, of) in trees.iter().enumerate() {
+        for (branch, tokens) in of.branches.iter().enumerate() {
+            firsts.insert((tree, branch), count);
+            count += tokens.tokens.len();
+        }
+    }
+    firsts
 }

@@ -52,9 +52,8 @@ impl<'a> Chosen<'a> {
             let (rows, targets, logs) = self.chunk(at);
             let chosen = logs.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1);
             let probabilities = logs.exp();
-            // 0 · −∞ is no number, and counts as nothing.
-            let entropy =
-                -(&probabilities * &logs).nan_to_num(0.0, 0.0, 0.0).sum_dim_intlist(1, false, Kind::Float);
+            let mut logs = logs;
+            let entropy = -logs.g_mul_(&probabilities).sum_dim_intlist(1, false, Kind::Float);
             for ((row, logprob), entropy) in rows.iter().zip(numbers(&chosen)).zip(numbers(&entropy)) {
                 found.logprobs[*row as usize] = logprob;
                 found.entropies[*row as usize] = entropy;
@@ -71,7 +70,7 @@ impl<'a> Chosen<'a> {
         let mut gradient = self.hidden.zeros_like();
         for at in 0..self.rows.len().div_ceil(CHUNK) {
             let kept = self.kept.get_mut(at).and_then(Option::take);
-            let (rows, targets, probabilities) = if let Some(probabilities) = kept {
+            let (rows, targets, mut probabilities) = if let Some(probabilities) = kept {
                 let rows = self.rows_of(at);
                 (rows, self.targets.index_select(0, &self.place(rows)), probabilities)
             } else {
@@ -80,7 +79,8 @@ impl<'a> Chosen<'a> {
             };
             let by_row: Vec<f32> = rows.iter().map(|row| derivative[*row as usize]).collect();
             let by_row = Tensor::from_slice(&by_row).to_device(self.head.device()).unsqueeze(1);
-            let logits = (probabilities * -&by_row).scatter_add(1, &targets.unsqueeze(1), &by_row);
+            let mut logits = probabilities.g_mul_(&-&by_row);
+            let _ = logits.scatter_add_(1, &targets.unsqueeze(1), &by_row);
             let _ = gradient.index_copy_(0, &self.place(rows), &logits.matmul(self.head));
         }
         gradient
@@ -105,7 +105,10 @@ impl<'a> Chosen<'a> {
     }
 }
 
-/// Logits `[rows, vocabulary]` of what each row may choose; minus infinity elsewhere.
+/// The logit of what may not be chosen: its probability is 0, and so is their product, which of minus infinity is no number.
+const CLOSED: f64 = -1e30;
+
+/// Logits `[rows, vocabulary]` of what each row may choose; [`CLOSED`] elsewhere.
 pub(super) fn restricted(logits: Tensor, choices: &[&Choice]) -> Tensor {
     let free = choices.iter().all(|choice| !matches!(choice, Choice::Among(_)));
     if free {
@@ -121,5 +124,5 @@ pub(super) fn restricted(logits: Tensor, choices: &[&Choice]) -> Tensor {
         }
     }
     let closed = Tensor::from_slice(&closed).view([choices.len() as i64, vocabulary as i64]);
-    logits.masked_fill(&closed.to_device(logits.device()), f64::NEG_INFINITY)
+    logits.masked_fill(&closed.to_device(logits.device()), CLOSED)
 }
