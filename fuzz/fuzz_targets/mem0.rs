@@ -3,4 +3,9 @@
 
 use keepsake_core::types::SpaceId;
 
-libfuzzer_sys::fuzz_target!(|text: &str| drop(keepsake_dialogues::mem0::read(text, "me", None, &SpaceId::default())));
+libfuzzer_sys::fuzz_target!(|text: &str| drop(keepsake_dialogues::mem0::read(
+    text,
+    "me",
+    None,
+    &SpaceId::default()
+)));

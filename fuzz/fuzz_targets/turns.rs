@@ -3,4 +3,8 @@
 
 use keepsake_core::types::SpaceId;
 
-libfuzzer_sys::fuzz_target!(|text: &str| drop(keepsake_dialogues::jsonl::read(text, "turns", &SpaceId::default())));
+libfuzzer_sys::fuzz_target!(|text: &str| drop(keepsake_dialogues::jsonl::read(
+    text,
+    "turns",
+    &SpaceId::default()
+)));

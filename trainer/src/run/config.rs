@@ -144,6 +144,7 @@ impl Default for JointConfig {
 /// What is learnt from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum Learn {
     /// Gold replies, imitated.
     Gold {
