@@ -43,4 +43,5 @@ def main():
         print(json.dumps({"seconds": seconds, "peak_bytes": peak}), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::lora::Patch;
+use super::lora::{Joint, Patch};
 use super::pack::Pack;
 use crate::weights::{Architecture, Base, Linear, Shape, WeightsError};
 
@@ -23,9 +23,8 @@ pub(super) struct Decoder {
     norm: Tensor,
     /// `[vocabulary, width]`, 32 bits.
     pub(super) head: Tensor,
-    /// Angle of each pair for each position, as cosine and sine: `[context, rope_width / 2]`.
-    cosines: Tensor,
-    sines: Tensor,
+    /// What turns each pair at each position, `[context, rope_width / 2]`, complex.
+    rotations: Tensor,
 }
 
 /// The weights of a layer.
@@ -51,56 +50,84 @@ pub(super) struct Attended {
 }
 
 impl Decoder {
+    /// The weights of a base.
     pub(super) fn load(base: &Base, device: Device, kind: Kind) -> Result<Self, WeightsError> {
-        let shape = base.shape().clone();
-        let read = |name: &str| -> Result<Tensor, WeightsError> {
+        let read = |name: &str, _: &[usize]| -> Result<Tensor, WeightsError> {
             let weights = base.tensor(name)?;
             let size: Vec<i64> = weights.shape.iter().map(|length| *length as i64).collect();
             Ok(Tensor::from_slice(&weights.values).view(&size[..]))
         };
+        let name = "rope_freqs.weight";
+        let factors = if base.has(name) { Some(read(name, &[])?) } else { None };
+        Self::assemble(base.shape(), factors.as_ref(), device, kind, read)
+    }
+
+    /// Random weights, made where they are used: norms of ones, all else normal with a spread of 0.02.
+    pub(super) fn random(shape: &Shape, device: Device, kind: Kind, seed: u64) -> Result<Self, WeightsError> {
+        tch::manual_seed(seed.cast_signed());
+        Self::assemble(shape, None, device, kind, |_, size| {
+            let lengths: Vec<i64> = size.iter().map(|length| *length as i64).collect();
+            Ok(match size {
+                [_] => Tensor::ones(&lengths[..], (Kind::Float, device)),
+                _ => Tensor::randn(&lengths[..], (Kind::Float, device)) * 0.02,
+            })
+        })
+    }
+
+    /// Puts a decoder together; `read` gives a tensor of this name and size.
+    fn assemble(
+        shape: &Shape,
+        factors: Option<&Tensor>,
+        device: Device,
+        kind: Kind,
+        read: impl Fn(&str, &[usize]) -> Result<Tensor, WeightsError>,
+    ) -> Result<Self, WeightsError> {
         let frozen = |tensor: Tensor| tensor.to_device(device).to_kind(kind);
         let joined = |parts: &[Tensor]| frozen(Tensor::cat(parts, 0));
-        let exact = |tensor: Tensor| tensor.to_device(device).to_kind(Kind::Float);
+        let exact = |name: &str, length: usize| {
+            read(name, &[length]).map(|tensor| tensor.to_device(device).to_kind(Kind::Float))
+        };
         let mut layers = Vec::with_capacity(shape.layers);
         for layer in 0..shape.layers {
             let name = |part: &str| format!("blk.{layer}.{part}");
-            let linear = |linear: Linear| read(&name(&format!("{}.weight", linear.part())));
-            let qkv = [linear(Linear::Q)?, linear(Linear::K)?, linear(Linear::V)?];
-            let qkv_bias = if base.has(&name("attn_q.bias")) {
-                let bias = |part: &str| read(&name(&format!("{part}.bias")));
-                Some(joined(&[bias("attn_q")?, bias("attn_k")?, bias("attn_v")?]))
+            let linear = |linear: Linear| {
+                let (outputs, inputs) = linear.size(shape);
+                read(&linear.weight(layer), &[outputs, inputs])
+            };
+            let qkv_bias = if shape.architecture == Architecture::Qwen2 {
+                let bias =
+                    |linear: Linear| read(&name(&format!("{}.bias", linear.part())), &[linear.size(shape).0]);
+                Some(joined(&[bias(Linear::Q)?, bias(Linear::K)?, bias(Linear::V)?]))
             } else {
                 None
             };
             let head_norms = if shape.architecture == Architecture::Qwen3 {
-                let norm = |part: &str| read(&name(part)).map(exact);
+                let norm = |part: &str| exact(&name(part), shape.head_width);
                 Some((norm("attn_q_norm.weight")?, norm("attn_k_norm.weight")?))
             } else {
                 None
             };
             layers.push(Layer {
-                attention_norm: exact(read(&name("attn_norm.weight"))?),
-                qkv: joined(&qkv),
+                attention_norm: exact(&name("attn_norm.weight"), shape.width)?,
+                qkv: joined(&[linear(Linear::Q)?, linear(Linear::K)?, linear(Linear::V)?]),
                 qkv_bias,
                 head_norms,
                 output: frozen(linear(Linear::Output)?),
-                mlp_norm: exact(read(&name("ffn_norm.weight"))?),
+                mlp_norm: exact(&name("ffn_norm.weight"), shape.width)?,
                 gate_up: joined(&[linear(Linear::Gate)?, linear(Linear::Up)?]),
                 down: frozen(linear(Linear::Down)?),
             });
         }
-        let embedding = read("token_embd.weight")?;
-        let head = if shape.tied { embedding.shallow_clone() } else { read("output.weight")? };
-        let factors = if base.has("rope_freqs.weight") { Some(read("rope_freqs.weight")?) } else { None };
-        let (cosines, sines) = rotations(&shape, factors.as_ref());
+        let table = [shape.vocabulary, shape.width];
+        let embedding = read("token_embd.weight", &table)?;
+        let head = if shape.tied { embedding.shallow_clone() } else { read("output.weight", &table)? };
         Ok(Self {
             embedding: frozen(embedding),
             layers,
-            norm: exact(read("output_norm.weight")?),
-            head: exact(head),
-            cosines: exact(cosines),
-            sines: exact(sines),
-            shape,
+            norm: exact("output_norm.weight", shape.width)?,
+            head: head.to_device(device).to_kind(Kind::Float),
+            rotations: rotations(shape, factors).to_device(device),
+            shape: shape.clone(),
             device,
             kind,
         })
@@ -111,12 +138,9 @@ impl Decoder {
         self.embedding.index_select(0, tokens)
     }
 
-    /// Cosines and sines of positions, `[tokens, 1, rope_width / 2]` each.
-    pub(super) fn rotation(&self, positions: &Tensor) -> (Tensor, Tensor) {
-        (
-            self.cosines.index_select(0, positions).unsqueeze(1),
-            self.sines.index_select(0, positions).unsqueeze(1),
-        )
+    /// The turns of positions, `[tokens, 1, rope_width / 2]`, complex.
+    pub(super) fn rotation(&self, positions: &Tensor) -> Tensor {
+        self.rotations.index_select(0, positions).unsqueeze(1)
     }
 
     /// The norm before the head, in 32 bits.
@@ -125,7 +149,7 @@ impl Decoder {
     }
 
     /// All layers over a pack, `[tokens, width]` to the same.
-    pub(super) fn trunk(&self, pack: &Pack, patch: &Patch<'_>) -> Tensor {
+    pub(super) fn trunk(&self, pack: &Pack, patch: &Patch) -> Tensor {
         let mut hidden = self.embed(&pack.tokens);
         for at in 0..self.layers.len() {
             hidden = self.layer(at, &hidden, pack, patch);
@@ -134,9 +158,9 @@ impl Decoder {
     }
 
     /// One layer over a pack.
-    pub(super) fn layer(&self, at: usize, hidden: &Tensor, pack: &Pack, patch: &Patch<'_>) -> Tensor {
+    pub(super) fn layer(&self, at: usize, hidden: &Tensor, pack: &Pack, patch: &Patch) -> Tensor {
         let attended = self.before_attention(at, hidden, &pack.rotation, patch);
-        let mixed = pack.attend(&attended, self.shape.heads != self.shape.kv_heads);
+        let mixed = pack.attend(&attended);
         self.after_attention(at, hidden, &mixed, patch)
     }
 
@@ -145,18 +169,12 @@ impl Decoder {
         &self,
         at: usize,
         hidden: &Tensor,
-        rotation: &(Tensor, Tensor),
-        patch: &Patch<'_>,
+        rotation: &Tensor,
+        patch: &Patch,
     ) -> Attended {
         let (layer, shape) = (&self.layers[at], &self.shape);
         let input = self.normed(hidden, &layer.attention_norm);
-        let qkv = patch.linears(
-            at,
-            &[Linear::Q, Linear::K, Linear::V],
-            &input,
-            &layer.qkv,
-            layer.qkv_bias.as_ref(),
-        );
+        let qkv = patch.linears(at, Joint::Qkv, &input, &layer.qkv, layer.qkv_bias.as_ref());
         let head = shape.head_width as i64;
         let heads = |tensor: &Tensor| tensor.view([-1, tensor.size()[1] / head, head]);
         let [queries, keys, values] = [heads(&qkv[0]), heads(&qkv[1]), heads(&qkv[2])];
@@ -173,38 +191,35 @@ impl Decoder {
         at: usize,
         hidden: &Tensor,
         mixed: &Tensor,
-        patch: &Patch<'_>,
+        patch: &Patch,
     ) -> Tensor {
         let layer = &self.layers[at];
-        let hidden = hidden + patch.linear(at, Linear::Output, mixed, &layer.output);
+        let hidden = hidden + patch.linear(at, Joint::Output, mixed, &layer.output);
         let input = self.normed(&hidden, &layer.mlp_norm);
-        let gate_up = patch.linears(at, &[Linear::Gate, Linear::Up], &input, &layer.gate_up, None);
+        let gate_up = patch.linears(at, Joint::GateUp, &input, &layer.gate_up, None);
         let inner = gate_up[0].silu() * &gate_up[1];
-        hidden + patch.linear(at, Linear::Down, &inner, &layer.down)
+        hidden + patch.linear(at, Joint::Down, &inner, &layer.down)
     }
 
     fn normed(&self, input: &Tensor, weight: &Tensor) -> Tensor {
         rms_norm(&input.to_kind(Kind::Float), weight, self.shape.norm_epsilon).to_kind(self.kind)
     }
 
-    /// Rotary position embedding (Su et al., arXiv 2104.09864, eq. 34). In GGUF files a pair of Llama's is two neighbours,
-    /// of Qwen's two halves.
-    fn rotated(&self, heads: &Tensor, (cosines, sines): &(Tensor, Tensor)) -> Tensor {
+    /// Rotary position embedding (Su et al., arXiv 2104.09864, eq. 34), pairs as complex numbers. In GGUF files a pair of
+    /// Llama's is two neighbours, of Qwen's two halves.
+    fn rotated(&self, heads: &Tensor, rotation: &Tensor) -> Tensor {
         let (width, head) = (self.shape.rope_width as i64, self.shape.head_width as i64);
         let exact = heads.to_kind(Kind::Float);
         let turned = if width == head { exact.shallow_clone() } else { exact.narrow(-1, 0, width) };
         let size = turned.size();
-        let neighbours = self.shape.architecture == Architecture::Llama;
-        let pairs = if neighbours {
-            turned.view([size[0], size[1], width / 2, 2])
+        let rotated = if self.shape.architecture == Architecture::Llama {
+            let pairs = turned.view([size[0], size[1], width / 2, 2]).view_as_complex();
+            (pairs * rotation).view_as_real().view(&size[..])
         } else {
-            turned.view([size[0], size[1], 2, width / 2])
+            let half = |at: i64| turned.narrow(-1, at * width / 2, width / 2);
+            let pairs = Tensor::complex(&half(0), &half(1));
+            (pairs * rotation).view_as_real().transpose(2, 3).reshape(&size[..])
         };
-        let axis = if neighbours { 3 } else { 2 };
-        let (first, second) = (pairs.select(axis, 0), pairs.select(axis, 1));
-        let rotated =
-            Tensor::stack(&[&first * cosines - &second * sines, &first * sines + &second * cosines], axis)
-                .view(&size[..]);
         let rotated = if width == head {
             rotated
         } else {
@@ -216,13 +231,12 @@ impl Decoder {
 
 /// Root-mean-square norm (Zhang and Sennrich, arXiv 1910.07467, eq. 4) over the last dimension.
 fn rms_norm(input: &Tensor, weight: &Tensor, epsilon: f64) -> Tensor {
-    let scale = (input.square().mean_dim(-1, true, Kind::Float) + epsilon).rsqrt();
-    input * scale * weight
+    input.rms_norm(weight.size(), Some(weight), epsilon)
 }
 
-/// Cosine and sine of each pair's angle at each position, `[context, rope_width / 2]`; `factors` stretch the
-/// wavelengths (Llama 3.1).
-fn rotations(shape: &Shape, factors: Option<&Tensor>) -> (Tensor, Tensor) {
+/// Cosine and sine of each pair's angle at each position as a complex number, `[context, rope_width / 2]`; `factors`
+/// stretch the wavelengths (Llama 3.1).
+fn rotations(shape: &Shape, factors: Option<&Tensor>) -> Tensor {
     let pairs: Vec<f64> = (0..shape.rope_width / 2)
         .map(|pair| shape.rope_base.powf(-2.0 * pair as f64 / shape.rope_width as f64))
         .collect();
@@ -232,5 +246,5 @@ fn rotations(shape: &Shape, factors: Option<&Tensor>) -> (Tensor, Tensor) {
     }
     let positions = Tensor::arange(shape.context as i64, (Kind::Double, Device::Cpu)).unsqueeze(1);
     let angles = positions * frequencies.unsqueeze(0);
-    (angles.cos().to_kind(Kind::Float), angles.sin().to_kind(Kind::Float))
+    Tensor::complex(&angles.cos().to_kind(Kind::Float), &angles.sin().to_kind(Kind::Float))
 }

@@ -5,16 +5,18 @@
 //!
 //! Rooms it touches: engine, engine::local::leaf.
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::leaf::numbers;
 use crate::engine::Choice;
 
-/// Rows of logits at once. 128 rows of 49,152 logits are 24 MiB.
-const CHUNK: usize = 128;
-/// Most bytes of probabilities that are kept for the way back; others are computed again. A guess: half a gigabyte is
-/// little beside a base.
-const KEPT_BYTES: usize = 512 << 20;
+/// Rows of logits at once, on a processor and on a GPU. 128 rows of 49,152 logits are 24 MiB.
+const CPU_CHUNK: usize = 128;
+const GPU_CHUNK: usize = 1024;
+/// Most bytes of probabilities that are kept for the way back, likewise; others are computed again. A guess: that is little
+/// beside a base and what its layers keep.
+const CPU_KEPT_BYTES: usize = 512 << 20;
+const GPU_KEPT_BYTES: usize = 4 << 30;
 
 /// The log-probabilities of a pack's chosen tokens.
 pub(super) struct Chosen<'a> {
@@ -26,8 +28,11 @@ pub(super) struct Chosen<'a> {
     choices: &'a [Choice],
     /// The rows that are a choice.
     rows: Vec<i64>,
+    /// How many of them make a chunk.
+    chunk: usize,
     /// Probabilities of each chunk of rows, as long as they fit.
     kept: Vec<Option<Tensor>>,
+    kept_bytes: usize,
 }
 
 /// What was found for every row, forced ones included (0).
@@ -40,7 +45,11 @@ impl<'a> Chosen<'a> {
     pub(super) fn new(head: &'a Tensor, hidden: &Tensor, targets: &'a Tensor, choices: &'a [Choice]) -> Self {
         let is_choice = |at: &usize| choices[*at] != Choice::Forced;
         let rows = (0..choices.len()).filter(is_choice).map(|at| at as i64).collect();
-        Self { head, hidden: hidden.detach(), targets, choices, rows, kept: Vec::new() }
+        let (chunk, kept_bytes) = match head.device() {
+            Device::Cpu => (CPU_CHUNK, CPU_KEPT_BYTES),
+            _ => (GPU_CHUNK, GPU_KEPT_BYTES),
+        };
+        Self { head, hidden: hidden.detach(), targets, choices, rows, chunk, kept: Vec::new(), kept_bytes }
     }
 
     /// Log-probabilities and entropies. `keep`: the gradient will be asked for.
@@ -48,7 +57,7 @@ impl<'a> Chosen<'a> {
         let mut found =
             Found { logprobs: vec![0.0; self.choices.len()], entropies: vec![0.0; self.choices.len()] };
         let mut bytes = 0;
-        for at in 0..self.rows.len().div_ceil(CHUNK) {
+        for at in 0..self.rows.len().div_ceil(self.chunk) {
             let (rows, targets, logs) = self.chunk(at);
             let chosen = logs.gather(1, &targets.unsqueeze(1), false).squeeze_dim(1);
             let probabilities = logs.exp();
@@ -59,7 +68,7 @@ impl<'a> Chosen<'a> {
                 found.entropies[*row as usize] = entropy;
             }
             bytes += 4 * probabilities.numel();
-            self.kept.push((keep && bytes <= KEPT_BYTES).then_some(probabilities));
+            self.kept.push((keep && bytes <= self.kept_bytes).then_some(probabilities));
         }
         found
     }
@@ -68,7 +77,7 @@ impl<'a> Chosen<'a> {
     /// `dlogits = d · (onehot(target) − p)` (the derivative of log-softmax).
     pub(super) fn back(&mut self, derivative: &[f32]) -> Tensor {
         let mut gradient = self.hidden.zeros_like();
-        for at in 0..self.rows.len().div_ceil(CHUNK) {
+        for at in 0..self.rows.len().div_ceil(self.chunk) {
             let kept = self.kept.get_mut(at).and_then(Option::take);
             let (rows, targets, mut probabilities) = if let Some(probabilities) = kept {
                 let rows = self.rows_of(at);
@@ -87,7 +96,7 @@ impl<'a> Chosen<'a> {
     }
 
     fn rows_of(&self, chunk: usize) -> &[i64] {
-        &self.rows[chunk * CHUNK..(chunk * CHUNK + CHUNK).min(self.rows.len())]
+        &self.rows[chunk * self.chunk..((chunk + 1) * self.chunk).min(self.rows.len())]
     }
 
     fn place(&self, rows: &[i64]) -> Tensor {
@@ -114,15 +123,24 @@ pub(super) fn restricted(logits: Tensor, choices: &[&Choice]) -> Tensor {
     if free {
         return logits;
     }
-    let vocabulary = logits.size()[1] as usize;
-    let mut closed = vec![false; choices.len() * vocabulary];
-    for (choice, line) in choices.iter().zip(closed.chunks_exact_mut(vocabulary)) {
-        if let Choice::Among(bits) = choice {
-            for (token, closed) in line.iter_mut().enumerate() {
-                *closed = bits.get(token / 32).is_none_or(|word| word >> (token % 32) & 1 == 0);
+    let (rows, vocabulary) = (choices.len(), logits.size()[1]);
+    let words = (vocabulary + BITS - 1) / BITS;
+    let mut open = vec![0_i32; rows * words as usize];
+    for (choice, line) in choices.iter().zip(open.chunks_exact_mut(words as usize)) {
+        match choice {
+            Choice::Among(bits) => {
+                line.iter_mut().zip(bits.iter()).for_each(|(word, bits)| *word = bits.cast_signed());
             }
+            _ => line.fill(-1),
         }
     }
-    let closed = Tensor::from_slice(&closed).view([choices.len() as i64, vocabulary as i64]);
-    logits.masked_fill(&closed.to_device(logits.device()), CLOSED)
+    let device = logits.device();
+    let single: Vec<i32> = (0..BITS).map(|bit| 1 << bit).collect();
+    let open = Tensor::from_slice(&open).to_device(device).view([rows as i64, words, 1]);
+    let closed = open.bitwise_and_tensor(&Tensor::from_slice(&single).to_device(device)).eq(0);
+    let closed = closed.view([rows as i64, words * BITS]).narrow(1, 0, vocabulary);
+    logits.masked_fill(&closed, CLOSED)
 }
+
+/// Tokens of a word of a choice's bits.
+const BITS: i64 = 32;

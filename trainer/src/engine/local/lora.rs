@@ -78,8 +78,16 @@ impl Adapter {
     }
 
     /// What is added to linears, in what the base computes in.
-    pub(super) fn patch<'a>(&'a self, shape: &'a Shape, kind: Kind) -> Patch<'a> {
-        Patch { adapter: Some(self), shape, kind, scale: self.alpha / self.rank as f64 }
+    pub(super) fn patch(&self, shape: &Shape, kind: Kind) -> Patch {
+        let scale = self.alpha / self.rank as f64;
+        let added = |of_layer: &[Trained; 7], joint: Joint| {
+            let trained = || joint.linears().iter().map(|linear| &of_layer[*linear as usize]);
+            let down: Vec<Tensor> = trained().map(|pair| pair.a.value.to_kind(kind)).collect();
+            let up = trained().map(|pair| (pair.b.value.tr() * scale).to_kind(kind)).collect();
+            Added { down: Tensor::cat(&down, 0), up }
+        };
+        let layers = self.pairs.iter().map(|of_layer| Joint::ALL.map(|joint| added(of_layer, joint)));
+        Patch { rank: self.rank as i64, added: layers.collect(), ..Patch::none(shape) }
     }
 
     /// Whether it has a value head.
@@ -175,48 +183,73 @@ impl Adapter {
     }
 }
 
-/// What is added to the linears of a base: `W x + (alpha / rank) · B (A x)`; nothing without an adapter.
-pub(super) struct Patch<'a> {
-    adapter: Option<&'a Adapter>,
-    shape: &'a Shape,
-    kind: Kind,
-    scale: f64,
+/// Linears of a layer that read the same input and stand in one matrix.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Joint {
+    Qkv,
+    Output,
+    GateUp,
+    Down,
 }
 
-impl<'a> Patch<'a> {
+impl Joint {
+    const ALL: [Self; 4] = [Self::Qkv, Self::Output, Self::GateUp, Self::Down];
+
+    fn linears(self) -> &'static [Linear] {
+        match self {
+            Self::Qkv => &[Linear::Q, Linear::K, Linear::V],
+            Self::Output => &[Linear::Output],
+            Self::GateUp => &[Linear::Gate, Linear::Up],
+            Self::Down => &[Linear::Down],
+        }
+    }
+}
+
+/// What is added to the linears of a base: `W x + (alpha / rank) · B (A x)`; nothing without an adapter.
+///
+/// The matrices are cast and joined once for a whole pass; their gradients go back through that.
+pub(super) struct Patch {
+    sizes: [Vec<i64>; 4],
+    rank: i64,
+    /// By layer; none without an adapter.
+    added: Vec<[Added; 4]>,
+}
+
+/// The matrices of joined linears.
+struct Added {
+    /// A of all, `[linears · rank, inputs]`.
+    down: Tensor,
+    /// B of each, transposed and scaled: `[rank, outputs]`.
+    up: Vec<Tensor>,
+}
+
+impl Patch {
     /// The base as it is.
-    pub(super) fn none(shape: &'a Shape, kind: Kind) -> Self {
-        Self { adapter: None, shape, kind, scale: 0.0 }
+    pub(super) fn none(shape: &Shape) -> Self {
+        let sizes = Joint::ALL.map(|joint| {
+            joint.linears().iter().map(|linear| linear.size(shape).0 as i64).collect::<Vec<_>>()
+        });
+        Self { sizes, rank: 0, added: Vec::new() }
     }
 
-    /// A linear of a layer: `[tokens, inputs]` to `[tokens, outputs]`.
-    pub(super) fn linear(&self, layer: usize, linear: Linear, input: &Tensor, weight: &Tensor) -> Tensor {
-        self.linears(layer, &[linear], input, weight, None).swap_remove(0)
-    }
-
-    /// Linears of a layer that read the same input and stand in one matrix, one behind the other.
+    /// Joined linears of a layer: `[tokens, inputs]` to `[tokens, outputs]` of each.
     pub(super) fn linears(
         &self,
         layer: usize,
-        linears: &[Linear],
+        joint: Joint,
         input: &Tensor,
         weight: &Tensor,
         bias: Option<&Tensor>,
     ) -> Vec<Tensor> {
-        let sizes: Vec<i64> = linears.iter().map(|linear| linear.size(self.shape).0 as i64).collect();
-        let parts = input.linear(weight, bias).split_with_sizes(&sizes[..], 1);
-        let Some(adapter) = self.adapter else { return parts };
-        let trained = |linear: Linear| &adapter.pairs[layer][linear as usize];
-        let down: Vec<Tensor> =
-            linears.iter().map(|linear| trained(*linear).a.value.to_kind(self.kind)).collect();
-        let inner = input.linear::<&Tensor>(&Tensor::cat(&down, 0), None) * self.scale;
-        parts
-            .into_iter()
-            .zip(linears)
-            .zip(inner.split(adapter.rank as i64, 1))
-            .map(|((part, linear), inner)| {
-                part.addmm(&inner, &trained(*linear).b.value.to_kind(self.kind).tr())
-            })
-            .collect()
+        let parts = input.linear(weight, bias).split_with_sizes(&self.sizes[joint as usize][..], 1);
+        let Some(added) = self.added.get(layer).map(|layer| &layer[joint as usize]) else { return parts };
+        let inner = input.linear::<&Tensor>(&added.down, None).split(self.rank, 1);
+        let each = parts.iter().zip(&inner).zip(&added.up);
+        each.map(|((part, inner), up)| part.addmm(inner, up)).collect()
+    }
+
+    /// A linear that stands alone.
+    pub(super) fn linear(&self, layer: usize, joint: Joint, input: &Tensor, weight: &Tensor) -> Tensor {
+        self.linears(layer, joint, input, weight, None).swap_remove(0)
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! Rooms it touches: weights, engine.
 
+mod attention;
 mod decoder;
 mod head;
 mod layout;
@@ -32,7 +33,7 @@ use self::pack::Pack;
 use super::{
     AdamW, Ask, Derivative, Dice, EngineError, Part, PolicyEngine, Scores, Stepped, Tree, Work, Written,
 };
-use crate::weights::{Base, Lora, Shape};
+use crate::weights::{Base, Lora, Shape, WeightsError};
 
 /// Where to compute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,12 +103,31 @@ impl LocalEngine {
         tokenizer: Arc<Tokenizer>,
         settings: LocalSettings,
     ) -> Result<Self, EngineError> {
+        Self::with(tokenizer, settings, |device, kind| Decoder::load(base, device, kind))
+    }
+
+    /// Random weights of a shape, made on the device: to measure by, where a base of that shape is not at hand. The
+    /// tokenizer may be another base's with a smaller vocabulary.
+    pub fn random(
+        shape: &Shape,
+        tokenizer: Arc<Tokenizer>,
+        settings: LocalSettings,
+    ) -> Result<Self, EngineError> {
+        let seed = settings.seed;
+        Self::with(tokenizer, settings, |device, kind| Decoder::random(shape, device, kind, seed))
+    }
+
+    fn with(
+        tokenizer: Arc<Tokenizer>,
+        settings: LocalSettings,
+        decoder: impl FnOnce(Device, Kind) -> Result<Decoder, WeightsError>,
+    ) -> Result<Self, EngineError> {
         let device = device(settings.device)?;
         if let Some(threads) = settings.threads {
             tch::set_num_threads(threads as i32);
         }
         let kind = if device == Device::Cpu { Kind::Float } else { Kind::BFloat16 };
-        let decoder = guarded(device, || Decoder::load(base, device, kind).map_err(EngineError::from))?;
+        let decoder = guarded(device, || decoder(device, kind).map_err(EngineError::from))?;
         let most_per_second = guarded(device, || Ok(work::most_per_second(device, kind)))?;
         let (adapters, operations) = (BTreeMap::new(), Cell::new(0.0));
         Ok(Self { decoder, tokenizer, settings, adapters, operations, most_per_second })
@@ -169,11 +189,11 @@ impl LocalEngine {
         self.adapters.get(&part).filter(|adapter| adapter.is_critic())
     }
 
-    fn patch(&self, part: Option<Part>) -> Patch<'_> {
+    fn patch(&self, part: Option<Part>) -> Patch {
         let (shape, kind) = (&self.decoder.shape, self.decoder.kind);
         match part.and_then(|part| self.adapters.get(&part)) {
             Some(adapter) => adapter.patch(shape, kind),
-            None => Patch::none(shape, kind),
+            None => Patch::none(shape),
         }
     }
 
@@ -183,13 +203,13 @@ impl LocalEngine {
     }
 
     /// Hidden states before each token of the branches, after the last norm, `[predicted, width]`.
-    fn predicting(&self, pack: &Pack, patch: &Patch<'_>) -> Tensor {
+    fn predicting(&self, pack: &Pack, patch: &Patch) -> Tensor {
         let hidden = self.decoder.trunk(pack, patch);
         self.decoder.last_norm(&hidden.index_select(0, &pack.sources))
     }
 
     /// One pass with gradients: `back` gives the loss's derivative by the predicting hidden states, `[predicted, width]`.
-    fn learn(&self, pack: &Pack, patch: &Patch<'_>, back: impl FnOnce(&Tensor) -> Tensor) {
+    fn learn(&self, pack: &Pack, patch: &Patch, back: impl FnOnce(&Tensor) -> Tensor) {
         if self.settings.recompute {
             return self.learn_again(pack, patch, back);
         }
@@ -199,7 +219,7 @@ impl LocalEngine {
     }
 
     /// The same, with every layer computed twice and only its input kept.
-    fn learn_again(&self, pack: &Pack, patch: &Patch<'_>, back: impl FnOnce(&Tensor) -> Tensor) {
+    fn learn_again(&self, pack: &Pack, patch: &Patch, back: impl FnOnce(&Tensor) -> Tensor) {
         let layers = self.decoder.layers.len();
         let mut inputs = Vec::with_capacity(layers + 1);
         no_grad(|| {

@@ -1,10 +1,10 @@
 //! Trees laid out for the decoder: all tokens in one row, prompts once, replies behind their prompt.
 //!
-//! A token sees its prompt and its own reply up to itself. It holds no weights. Rooms it touches: engine,
-//! engine::local::decoder.
+//! It holds no weights. Rooms it touches: engine, engine::local::decoder, engine::local::attention.
 
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
+use super::attention::Attention;
 use super::decoder::{Attended, Decoder};
 use crate::engine::{Choice, EngineError, Tree};
 
@@ -13,8 +13,9 @@ pub(super) struct Pack {
     /// `[tokens]`.
     pub(super) tokens: Tensor,
     /// Cosines and sines for each token.
-    pub(super) rotation: (Tensor, Tensor),
+    pub(super) rotation: Tensor,
     spans: Vec<Span>,
+    attention: Attention,
     /// For every token of a branch the token that it is predicted from, `[predicted]`.
     pub(super) sources: Tensor,
     /// The predicted tokens, `[predicted]`.
@@ -24,24 +25,12 @@ pub(super) struct Pack {
 }
 
 /// Where a tree lies.
-struct Span {
-    start: i64,
-    prompt: i64,
+pub(super) struct Span {
+    pub(super) start: i64,
+    pub(super) prompt: i64,
     /// Of each branch, where it begins and how many of its tokens are read.
-    branches: Vec<(i64, i64)>,
-    blocks: Vec<Block>,
+    pub(super) branches: Vec<(i64, i64)>,
 }
-
-/// Branches whose attention is computed together: each of their tokens is compared with all of theirs, and most of that is
-/// hidden, so that few large blocks and many small ones both cost. 256: measured on a processor, flat around it.
-struct Block {
-    /// Tokens of its branches.
-    tokens: i64,
-    /// What is added to their scores, `[1, 1, tokens, prompt + tokens]`: 0 or minus infinity.
-    mask: Tensor,
-}
-
-const BLOCK_TOKENS: i64 = 256;
 
 impl Pack {
     pub(super) fn new(trees: &[Tree], decoder: &Decoder) -> Result<Self, EngineError> {
@@ -70,13 +59,13 @@ impl Pack {
                 choices.extend(branch.choices.iter().cloned());
                 branches.push((first, read as i64));
             }
-            let blocks = blocks(prompt, &branches, decoder.kind, decoder.device);
-            spans.push(Span { start: start as i64, prompt: prompt as i64, branches, blocks });
+            spans.push(Span { start: start as i64, prompt: prompt as i64, branches });
         }
         let place = |numbers: &[i64]| Tensor::from_slice(numbers).to_device(decoder.device);
         Ok(Self {
             tokens: place(&tokens),
             rotation: decoder.rotation(&place(&positions)),
+            attention: Attention::new(&spans, decoder.kind, decoder.device),
             spans,
             sources: place(&sources),
             targets: place(&targets),
@@ -84,15 +73,11 @@ impl Pack {
         })
     }
 
-    /// What was read of each branch with its prompt before it, out of what there is for every token.
-    pub(super) fn branches<'a>(&'a self, of: &'a Tensor) -> impl Iterator<Item = Tensor> + 'a {
-        self.spans.iter().flat_map(move |span| {
-            let prompt = of.narrow(0, span.start, span.prompt);
-            let whole = move |(first, read): &(i64, i64)| match read {
-                0 => prompt.shallow_clone(),
-                read => Tensor::cat(&[&prompt, &of.narrow(0, *first, *read)], 0),
-            };
-            span.branches.iter().map(whole)
+    /// The rows that are read of each branch, those of its prompt first.
+    pub(super) fn wholes(&self) -> impl Iterator<Item = impl Iterator<Item = i64>> {
+        self.spans.iter().flat_map(|span| {
+            let prompt = span.start..span.start + span.prompt;
+            span.branches.iter().map(move |(first, read)| prompt.clone().chain(*first..first + read))
         })
     }
 
@@ -122,78 +107,8 @@ impl Pack {
         self.choices.iter().filter(|choice| **choice != Choice::Forced).count()
     }
 
-    /// Attention in each tree: `[tokens, heads · head]`. `grouped`: several heads share keys and values.
-    pub(super) fn attend(&self, attended: &Attended, grouped: bool) -> Tensor {
-        let sizes: Vec<i64> = self
-            .spans
-            .iter()
-            .flat_map(|span| [span.prompt].into_iter().chain(span.blocks.iter().map(|block| block.tokens)))
-            .collect();
-        // Parts of one splitting: their gradients are put together at once, not added up part by part.
-        let parts = |tensor: &Tensor| tensor.split_with_sizes(&sizes[..], 0).into_iter();
-        let (mut queries, mut keys, mut values) =
-            (parts(&attended.queries), parts(&attended.keys), parts(&attended.values));
-        let mut next = || Some((queries.next()?, keys.next()?, values.next()?));
-        let attend = |queries: &Tensor, keys: &Tensor, values: &Tensor, mask: Option<&Tensor>| {
-            let heads = |tensor: &Tensor| tensor.transpose(0, 1).unsqueeze(0);
-            let (queries, keys, values) = (heads(queries), heads(keys), heads(values));
-            let out = Tensor::scaled_dot_product_attention(
-                &queries,
-                &keys,
-                &values,
-                mask,
-                0.0,
-                mask.is_none(),
-                None,
-                grouped,
-            );
-            out.squeeze_dim(0).transpose(0, 1)
-        };
-        let mut mixed = Vec::with_capacity(sizes.len());
-        for span in &self.spans {
-            let Some((queries, prompt_keys, prompt_values)) = next() else { break };
-            mixed.push(attend(&queries, &prompt_keys, &prompt_values, None));
-            for block in &span.blocks {
-                let Some((queries, keys, values)) = next() else { break };
-                let keys = Tensor::cat(&[&prompt_keys, &keys], 0);
-                let values = Tensor::cat(&[&prompt_values, &values], 0);
-                mixed.push(attend(&queries, &keys, &values, Some(&block.mask)));
-            }
-        }
-        Tensor::cat(&mixed, 0).flatten(1, 2)
+    /// Attention in each tree: `[tokens, heads · head]`.
+    pub(super) fn attend(&self, attended: &Attended) -> Tensor {
+        self.attention.attend(&self.spans, attended)
     }
-}
-
-/// Branches in blocks, in order; branches of which nothing is read are in none.
-fn blocks(prompt: usize, branches: &[(i64, i64)], kind: Kind, device: Device) -> Vec<Block> {
-    let mut lengths: Vec<Vec<usize>> = Vec::new();
-    for read in branches.iter().map(|(_, read)| *read as usize).filter(|read| *read > 0) {
-        match lengths.last_mut() {
-            Some(block) if block.iter().sum::<usize>() + read <= BLOCK_TOKENS as usize => block.push(read),
-            _ => lengths.push(vec![read]),
-        }
-    }
-    let block = |lengths: Vec<usize>| Block {
-        tokens: lengths.iter().sum::<usize>() as i64,
-        mask: mask(prompt, &lengths, kind, device),
-    };
-    lengths.into_iter().map(block).collect()
-}
-
-/// Each reply token sees the prompt and, of its own branch, itself and what is before it.
-fn mask(prompt: usize, lengths: &[usize], kind: Kind, device: Device) -> Tensor {
-    let replies: usize = lengths.iter().sum();
-    let mut hidden = vec![f32::NEG_INFINITY; replies * (prompt + replies)];
-    let (mut row, mut first) = (0, 0);
-    for length in lengths {
-        for at in 0..*length {
-            let line = &mut hidden[row * (prompt + replies)..][..prompt + replies];
-            line[..prompt].fill(0.0);
-            line[prompt + first..=prompt + first + at].fill(0.0);
-            row += 1;
-        }
-        first += length;
-    }
-    let size = [1, 1, replies as i64, (prompt + replies) as i64];
-    Tensor::from_slice(&hidden).view(size).to_device(device).to_kind(kind)
 }

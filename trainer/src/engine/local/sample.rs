@@ -22,7 +22,7 @@ type Limits = (usize, usize);
 /// Writes a reply to each, in order.
 pub(super) fn sample(
     decoder: &Decoder,
-    patch: &Patch<'_>,
+    patch: &Patch,
     tokenizer: &Tokenizer,
     asks: &[Ask],
     limits: Limits,
@@ -123,10 +123,7 @@ fn choose(rows: &mut [Row<'_>], logits: &Tensor, tokenizer: &Tokenizer) -> Resul
     if choosing.is_empty() {
         return Ok(());
     }
-    let mut choices = Vec::with_capacity(choosing.len());
-    for at in &choosing {
-        choices.push(Choice::Among(Arc::from(rows[*at].writing.allowed()?)));
-    }
+    let choices = allowed(rows)?;
     let index: Vec<i64> = choosing.iter().map(|at| *at as i64).collect();
     let logits = logits.index_select(0, &Tensor::from_slice(&index).to_device(logits.device()));
     let temperatures: Vec<f32> =
@@ -161,6 +158,32 @@ fn choose(rows: &mut [Row<'_>], logits: &Tensor, tokenizer: &Tokenizer) -> Resul
     }
     Ok(())
 }
+
+/// What each row that has a token to choose may choose. Grammars are asked beside each other: of hundreds of rows they
+/// would take longer than a GPU's step.
+fn allowed(rows: &mut [Row<'_>]) -> Result<Vec<Choice>, EngineError> {
+    let mut choosing: Vec<&mut Row<'_>> = rows.iter_mut().filter(|row| row.chooses()).collect();
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let each = choosing.len().div_ceil(threads).max(ROWS_WORTH_A_THREAD);
+    let ask = |rows: &mut [&mut Row<'_>]| -> Result<Vec<Choice>, EngineError> {
+        rows.iter_mut().map(|row| Ok(Choice::Among(Arc::from(row.writing.allowed()?)))).collect()
+    };
+    if each >= choosing.len() {
+        return ask(&mut choosing);
+    }
+    std::thread::scope(|scope| {
+        let parts: Vec<_> = choosing.chunks_mut(each).map(|part| scope.spawn(move || ask(part))).collect();
+        let mut all = Vec::new();
+        for part in parts {
+            let ended = |_| EngineError::Torch("a grammar ended by a panic".to_owned());
+            all.extend(part.join().map_err(ended)??);
+        }
+        Ok(all)
+    })
+}
+
+/// Rows below which a thread costs more than it spares. A guess: a grammar takes tens of microseconds.
+const ROWS_WORTH_A_THREAD: usize = 16;
 
 /// Keys and values of what was read, by layer.
 struct Cache {
@@ -225,7 +248,7 @@ impl Cache {
     /// Reads each prompt once, and what prompts begin with alike once for all; see [`Limits`].
     fn read(
         decoder: &Decoder,
-        patch: &Patch<'_>,
+        patch: &Patch,
         rows: &[Row<'_>],
         (shared_tokens, pack_tokens): Limits,
     ) -> Result<Self, EngineError> {
@@ -241,9 +264,10 @@ impl Cache {
         let lengths: Vec<i64> = trees.iter().map(|tree| tree.prompt.len() as i64).collect();
         let longest = lengths.iter().copied().max().unwrap_or(0);
         let (count, shape, device) = (trees.len() as i64, &decoder.shape, decoder.device);
-        let size = [count, shape.kv_heads as i64, longest, shape.head_width as i64];
-        let empty = || Tensor::zeros(size, (decoder.kind, device));
-        let prompts: Vec<(Tensor, Tensor)> = decoder.layers.iter().map(|_| (empty(), empty())).collect();
+        let head = [shape.kv_heads as i64, shape.head_width as i64];
+        let empty = || Tensor::zeros([count * longest, head[0], head[1]], (decoder.kind, device));
+        let mut prompts: Vec<(Tensor, Tensor)> = decoder.layers.iter().map(|_| (empty(), empty())).collect();
+        let place = |numbers: &[i64]| Tensor::from_slice(numbers).to_device(device);
         let layout = Layout::new(&trees, shared_tokens);
         let (mut logits, mut places) = (Vec::new(), vec![0_i64; trees.len()]);
         let mut done = 0;
@@ -251,15 +275,20 @@ impl Cache {
             let of_pass: Vec<usize> =
                 pass.clone().flat_map(|tree| layout.origins(tree)).map(|origin| origin.tree).collect();
             let pack = Pack::new(&layout.trees[pass], decoder)?;
+            let (mut from, mut to) = (Vec::new(), Vec::new());
+            for (prompt, rows) in of_pass.iter().zip(pack.wholes()) {
+                from.extend(rows);
+                let first = *prompt as i64 * longest;
+                to.extend(first..first + lengths[*prompt]);
+            }
+            let (from, to) = (place(&from), place(&to));
             let mut hidden = decoder.embed(&pack.tokens);
-            for (layer, known) in prompts.iter().enumerate() {
+            for (layer, known) in prompts.iter_mut().enumerate() {
                 let attended = decoder.before_attention(layer, &hidden, &pack.rotation, patch);
-                let mixed = pack.attend(&attended, decoder.shape.heads != decoder.shape.kv_heads);
+                let mixed = pack.attend(&attended);
                 hidden = decoder.after_attention(layer, &hidden, &mixed, patch);
-                for (known, read) in [(&known.0, &attended.keys), (&known.1, &attended.values)] {
-                    for (prompt, read) in of_pass.iter().zip(pack.branches(read)) {
-                        known.get(*prompt as i64).narrow(1, 0, lengths[*prompt]).copy_(&read.transpose(0, 1));
-                    }
+                for (known, read) in [(&mut known.0, &attended.keys), (&mut known.1, &attended.values)] {
+                    let _ = known.index_copy_(0, &to, &read.index_select(0, &from));
                 }
             }
             let last = hidden.index_select(0, &pack.lasts());
@@ -269,15 +298,18 @@ impl Cache {
                 done += 1;
             }
         }
+        for known in prompts.iter_mut().flat_map(|(keys, values)| [keys, values]) {
+            *known = known.view([count, longest, head[0], head[1]]).transpose(1, 2).contiguous();
+        }
         let of_rows: Vec<i64> = prompt_of.iter().map(|at| places[*at]).collect();
         let first_logits = if logits.is_empty() {
             Tensor::zeros([0, decoder.shape.vocabulary as i64], (Kind::Float, device))
         } else {
-            Tensor::cat(&logits, 0).index_select(0, &Tensor::from_slice(&of_rows).to_device(device))
+            Tensor::cat(&logits, 0).index_select(0, &place(&of_rows))
         };
         let own = decoder.layers.iter().map(|_| None).collect();
-        let place = Tensor::arange(longest, (Kind::Int64, device)).unsqueeze(0);
-        let behind = place.ge_tensor(&Tensor::from_slice(&lengths).to_device(device).unsqueeze(1));
+        let at = Tensor::arange(longest, (Kind::Int64, device)).unsqueeze(0);
+        let behind = at.ge_tensor(&place(&lengths).unsqueeze(1));
         let ends = Tensor::zeros([count, longest], (decoder.kind, device))
             .masked_fill(&behind, f64::NEG_INFINITY)
             .view([count, 1, 1, longest]);
@@ -309,7 +341,7 @@ impl Cache {
     }
 
     /// Reads the next token of each row: the logits behind it, `[rows, vocabulary]`.
-    fn step(&mut self, decoder: &Decoder, patch: &Patch<'_>, rows: &mut [Row<'_>]) -> Tensor {
+    fn step(&mut self, decoder: &Decoder, patch: &Patch, rows: &mut [Row<'_>]) -> Tensor {
         let place = |numbers: &[i64]| Tensor::from_slice(numbers).to_device(decoder.device);
         let tokens: Vec<i64> = rows.iter().map(|row| i64::from(row.branch.tokens[row.read])).collect();
         let positions: Vec<i64> = rows.iter().map(|row| (row.ask.prompt.len() + row.read) as i64).collect();
