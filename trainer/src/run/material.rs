@@ -8,6 +8,7 @@ use std::sync::Arc;
 use keepsake_core::config::Config;
 use keepsake_core::model::{Role, Tokenizer};
 use keepsake_dialogues::questions::{self, Dialogue, Gold, Layout};
+use rayon::prelude::*;
 
 use super::{Learn, RunConfig, RunError};
 use crate::algo::reward::RewardSettings;
@@ -30,6 +31,17 @@ pub fn stories(config: &RunConfig, split: Split) -> impl Iterator<Item = Story> 
     };
     let settings = config.world(split);
     (first..first + count).map(move |seed| Story::new(seed, &settings))
+}
+
+/// What every story of a split gives, in order; they are worked on all processors.
+fn worked<T: Send>(
+    config: &RunConfig,
+    split: Split,
+    of: impl Fn(Story) -> Result<Vec<T>, TaskError> + Send + Sync,
+) -> Result<Vec<T>, TaskError> {
+    let stories: Vec<Story> = stories(config, split).collect();
+    let each: Vec<Vec<T>> = stories.into_par_iter().map(of).collect::<Result<_, _>>()?;
+    Ok(each.into_iter().flatten().collect())
 }
 
 /// Conversations of the settings' files. `say` hears what was left out.
@@ -129,13 +141,12 @@ pub fn scenes(config: &RunConfig, role: Role, split: Split) -> Result<Vec<Box<dy
         Learn::Rewards { rewards, .. } => rewards.clone(),
         Learn::Gold { .. } => RewardSettings::default(),
     });
-    let mut scenes = Vec::new();
-    for story in stories(config, split) {
-        scenes.extend(match role {
+    let scenes = worked(config, split, |story| {
+        Ok(match role {
             Role::Manager => boxed(tasks::manager::scenes(story, &engine, &rewards)?),
             Role::Answer => boxed(tasks::answer::scenes(story, &engine, &answers, config.world.ask_every)?),
-        });
-    }
+        })
+    })?;
     Ok(if split == Split::Held { spread(scenes, config.world.held_most) } else { scenes })
 }
 
@@ -149,10 +160,8 @@ pub fn samples(
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<Tree>, RunError> {
     let engine = Config::default();
-    let mut samples = Vec::new();
-    for story in stories(config, split) {
-        samples.extend(tasks::sft::samples(&story, &engine, config.world.ask_every)?);
-    }
+    let of_story = |story: Story| tasks::sft::samples(&story, &engine, config.world.ask_every);
+    let mut samples = worked(config, split, of_story)?;
     if split == Split::Train {
         for dialogue in dialogues(config, say)? {
             if dialogue.noted.iter().all(Vec::is_empty) {
@@ -162,10 +171,10 @@ pub fn samples(
             samples.extend(tasks::notes::samples(&dialogue, &engine)?);
         }
     }
-    let mut trees = Vec::new();
-    for sample in tasks::sft::of_role(samples, role) {
-        trees.extend(tasks::sft::tree(tokenizer, &sample, config.engine.context_tokens)?);
-    }
+    let most = config.engine.context_tokens;
+    let of_sample = |sample| tasks::sft::tree(tokenizer, &sample, most);
+    let trees = tasks::sft::of_role(samples, role).into_par_iter().map(of_sample);
+    let trees: Vec<Tree> = trees.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect();
     Ok(if split == Split::Held { spread(trees, config.world.held_most) } else { trees })
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use keepsake_core::model::{Tokenizer, Writing};
+use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use super::decoder::{Attended, Decoder};
@@ -159,31 +160,16 @@ fn choose(rows: &mut [Row<'_>], logits: &Tensor, tokenizer: &Tokenizer) -> Resul
     Ok(())
 }
 
-/// What each row that has a token to choose may choose. Grammars are asked beside each other: of hundreds of rows they
-/// would take longer than a GPU's step.
+/// What each row that has a token to choose may choose. Grammars are asked beside each other: one after the other those of
+/// hundreds of rows would take longer than a GPU's step.
 fn allowed(rows: &mut [Row<'_>]) -> Result<Vec<Choice>, EngineError> {
-    let mut choosing: Vec<&mut Row<'_>> = rows.iter_mut().filter(|row| row.chooses()).collect();
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let each = choosing.len().div_ceil(threads).max(ROWS_WORTH_A_THREAD);
-    let ask = |rows: &mut [&mut Row<'_>]| -> Result<Vec<Choice>, EngineError> {
-        rows.iter_mut().map(|row| Ok(Choice::Among(Arc::from(row.writing.allowed()?)))).collect()
-    };
-    if each >= choosing.len() {
-        return ask(&mut choosing);
-    }
-    std::thread::scope(|scope| {
-        let parts: Vec<_> = choosing.chunks_mut(each).map(|part| scope.spawn(move || ask(part))).collect();
-        let mut all = Vec::new();
-        for part in parts {
-            let ended = |_| EngineError::Torch("a grammar ended by a panic".to_owned());
-            all.extend(part.join().map_err(ended)??);
-        }
-        Ok(all)
-    })
+    let choosing: Vec<&mut Row<'_>> = rows.iter_mut().filter(|row| row.chooses()).collect();
+    let ask = |row: &mut Row<'_>| Ok(Choice::Among(Arc::from(row.writing.allowed()?)));
+    choosing.into_par_iter().with_min_len(ROWS_AT_ONCE).map(ask).collect()
 }
 
-/// Rows below which a thread costs more than it spares. A guess: a grammar takes tens of microseconds.
-const ROWS_WORTH_A_THREAD: usize = 16;
+/// Rows that a thread asks at least. A guess: a grammar takes tens of microseconds.
+const ROWS_AT_ONCE: usize = 8;
 
 /// Keys and values of what was read, by layer.
 struct Cache {
