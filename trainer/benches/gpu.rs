@@ -19,7 +19,6 @@ use keepsake_trainer::engine::{AdamW, Ask, Branch, Choice, Dice, Part, PolicyEng
 use keepsake_trainer::weights::{Architecture, Shape};
 use serde_json::{Value, json};
 
-const ROUNDS: usize = 3;
 /// The step of the answer agent: prompts, replies to each, and their tokens.
 const PROMPTS: usize = 16;
 const GROUP: usize = 8;
@@ -60,11 +59,47 @@ fn shapes() -> [(&'static str, Shape); 2] {
     [("Qwen2.5-3B", qwen), ("Llama-3.1-8B", llama)]
 }
 
-/// What is measured: how PyTorch is told, and how many of its rows are computed at once.
-const TASKS: [(&str, &str, usize, usize, usize, usize); 3] = [
-    ("4 sequences of 1,024, every token trained", "train", 1, 1023, 4, 4),
-    ("a group: 8 replies of 128 to one prompt of 3,000, trained", "train", PROMPT, REPLY, GROUP, 1),
-    ("a group sampled", "generate", PROMPT, REPLY, GROUP, GROUP),
+/// What is measured.
+struct Task {
+    name: &'static str,
+    what: &'static str,
+    prompt: usize,
+    reply: usize,
+    sequences: usize,
+    /// How many of them PyTorch computes at once.
+    batch: usize,
+    /// How often, after once for nothing; the median counts.
+    rounds: usize,
+}
+
+const TASKS: [Task; 3] = [
+    Task {
+        name: "4 sequences of 1,024, every token trained",
+        what: "train",
+        prompt: 1,
+        reply: 1023,
+        sequences: 4,
+        batch: 4,
+        rounds: 3,
+    },
+    Task {
+        name: "a group: 8 replies of 128 to one prompt of 3,000, trained",
+        what: "train",
+        prompt: PROMPT,
+        reply: REPLY,
+        sequences: GROUP,
+        batch: 1,
+        rounds: 3,
+    },
+    Task {
+        name: "a group sampled",
+        what: "generate",
+        prompt: PROMPT,
+        reply: REPLY,
+        sequences: GROUP,
+        batch: GROUP,
+        rounds: 1,
+    },
 ];
 
 fn main() {
@@ -115,14 +150,14 @@ fn theirs(python: &std::ffi::OsStr, shape: &Shape) -> Vec<Value> {
     let mut found = vec![line()];
     println!("  {}", found[0]);
     let mut input = process.stdin.take().unwrap();
-    for (_, what, prompt, reply, sequences, batch) in TASKS {
-        let rounds = (0..=ROUNDS).map(|_| {
+    for Task { what, prompt, reply, sequences, batch, rounds, .. } in TASKS {
+        let answers = (0..=rounds).map(|_| {
             writeln!(input, "{what} {prompt} {reply} {sequences} {batch}").unwrap();
             line()
         });
-        let mut rounds: Vec<Value> = rounds.skip(1).collect();
-        rounds.sort_by(|a, b| seconds(a).total_cmp(&seconds(b)));
-        found.push(rounds.swap_remove(ROUNDS / 2));
+        let mut answers: Vec<Value> = answers.skip(1).collect();
+        answers.sort_by(|a, b| seconds(a).total_cmp(&seconds(b)));
+        found.push(answers.swap_remove(rounds / 2));
     }
     drop(input);
     process.wait().unwrap();
@@ -142,7 +177,8 @@ fn ours(shape: &Shape, tokenizer: &Arc<Tokenizer>, theirs: &[Value]) -> Value {
     };
     let mut engine = LocalEngine::random(shape, Arc::clone(tokenizer), settings).unwrap();
     let mut figures = Vec::new();
-    for ((name, what, prompt, reply, sequences, _), theirs) in TASKS.into_iter().zip(&theirs[1..]) {
+    for (task, theirs) in TASKS.into_iter().zip(&theirs[1..]) {
+        let Task { name, what, prompt, reply, sequences, rounds, .. } = task;
         let is_group = prompt == PROMPT;
         let prompts = if is_group { 1 } else { sequences };
         let mut once = || match what {
@@ -150,9 +186,9 @@ fn ours(shape: &Shape, tokenizer: &Arc<Tokenizer>, theirs: &[Value]) -> Value {
             _ => sample(&mut engine, prompts, sequences / prompts, prompt, reply),
         };
         once();
-        let mut rounds: Vec<[f64; 2]> = (0..ROUNDS).map(|_| once()).collect();
-        rounds.sort_by(|a, b| a[0].total_cmp(&b[0]));
-        let [own, utilisation] = rounds[ROUNDS / 2];
+        let mut found: Vec<[f64; 2]> = (0..rounds).map(|_| once()).collect();
+        found.sort_by(|a, b| a[0].total_cmp(&b[0]));
+        let [own, utilisation] = found[rounds / 2];
         let other = seconds(theirs);
         let tokens = (sequences * (if is_group { reply } else { prompt + reply })) as f64;
         println!(

@@ -217,39 +217,43 @@ fn mask(prompt: usize, lengths: &[usize], kind: Kind) -> Tensor {
 mod tests {
     use super::*;
 
-    /// Two trees, one of whose branches is not read, and one that has none.
-    fn spans() -> Vec<Span> {
-        let mut spans = Vec::new();
+    fn spans(of: &[(i64, &[i64])]) -> Vec<Span> {
         let mut start = 0;
-        for (prompt, reads) in [(5, &[3, 0, 300][..]), (9, &[1, 4]), (2, &[])] {
+        let span = |(prompt, reads): &(i64, &[i64])| {
             let mut first = start + prompt;
             let branches = reads.iter().map(|read| ((first, *read), first += read).0).collect();
-            spans.push(Span { start, prompt, branches });
+            let span = Span { start, prompt: *prompt, branches };
             start = first;
-        }
-        spans
+            span
+        };
+        of.iter().map(span).collect()
     }
 
     #[test]
     fn both_layouts_say_the_same_and_have_the_same_gradients() {
-        let spans = spans();
-        let tokens = 5 + 303 + 9 + 5 + 2;
         tch::manual_seed(1);
-        let random = |heads: i64| Tensor::randn([tokens, heads, 8], (Kind::Float, Device::Cpu));
-        let weights = Tensor::randn([tokens, 32], (Kind::Float, Device::Cpu));
-        let (queries, keys, values) = (random(4), random(2), random(2));
-        let of = |attention: &Attention| {
-            let leaf = |tensor: &Tensor| tensor.detach().copy().set_requires_grad(true);
-            let attended = Attended { queries: leaf(&queries), keys: leaf(&keys), values: leaf(&values) };
-            let mixed = attention.attend(&spans, &attended);
-            (&mixed * &weights).sum(Kind::Float).backward();
-            [mixed.detach(), attended.queries.grad(), attended.keys.grad(), attended.values.grad()]
-        };
-        let blocks = of(&Attention::blocks(&spans, Kind::Float));
-        let padded = of(&Attention::padded(&spans, Kind::Float, Device::Cpu));
-        for (one, other) in blocks.iter().zip(&padded) {
-            let off = (one - other).abs().max().double_value(&[]);
-            assert!(off < 1e-4, "{off}");
+        // A branch that is not read, a tree without branches; more than one block; prompts alone.
+        let packs: [&[(i64, &[i64])]; 3] =
+            [&[(5, &[3, 0, 300]), (9, &[1, 4]), (2, &[])], &[(7, &[0]), (3, &[0])], &[(16, &[])]];
+        for pack in packs {
+            let spans = spans(pack);
+            let tokens = pack.iter().map(|(prompt, reads)| prompt + reads.iter().sum::<i64>()).sum::<i64>();
+            let random = |heads: i64| Tensor::randn([tokens, heads, 8], (Kind::Float, Device::Cpu));
+            let weights = Tensor::randn([tokens, 32], (Kind::Float, Device::Cpu));
+            let (queries, keys, values) = (random(4), random(2), random(2));
+            let of = |attention: &Attention| {
+                let leaf = |tensor: &Tensor| tensor.detach().copy().set_requires_grad(true);
+                let attended = Attended { queries: leaf(&queries), keys: leaf(&keys), values: leaf(&values) };
+                let mixed = attention.attend(&spans, &attended);
+                (&mixed * &weights).sum(Kind::Float).backward();
+                [mixed.detach(), attended.queries.grad(), attended.keys.grad(), attended.values.grad()]
+            };
+            let blocks = of(&Attention::blocks(&spans, Kind::Float));
+            let padded = of(&Attention::padded(&spans, Kind::Float, Device::Cpu));
+            for (one, other) in blocks.iter().zip(&padded) {
+                let off = (one - other).abs().max().double_value(&[]);
+                assert!(off < 1e-4, "{pack:?}: {off}");
+            }
         }
     }
 }
