@@ -2,7 +2,8 @@
 //! and Llama-3.1-8B, training token by token, the group of a long prompt, sampling, and a whole step of the answer agent.
 //!
 //! Both do not fit beside each other into one GPU, so that PyTorch goes first and ends. `KEEPSAKE_PYTORCH` names a Python
-//! with torch, transformers and peft; `KEEPSAKE_BENCH_MODEL` a base for its tokenizer. Writes `target/bench/gpu.json`.
+//! with torch, transformers and peft; `KEEPSAKE_BENCH_THEIRS` a file of an earlier run on the same GPU whose figures of PyTorch
+//! are to be taken; `KEEPSAKE_BENCH_MODEL` a base for its tokenizer. Writes `target/bench/gpu.json`.
 //! Rooms it touches: engine, weights.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)] // a measurement that cannot be made ends the run; it prints
@@ -105,14 +106,16 @@ const TASKS: [Task; 3] = [
 fn main() {
     let python = std::env::var_os("KEEPSAKE_PYTORCH").unwrap();
     let model = std::env::var_os("KEEPSAKE_BENCH_MODEL").map(PathBuf::from).unwrap();
-    let only = std::env::var("KEEPSAKE_BENCH_SHAPE").ok();
+    let known = std::env::var_os("KEEPSAKE_BENCH_THEIRS").map(|path| std::fs::read_to_string(path).unwrap());
+    let known: Value = known.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
     let tokenizer = Arc::new(Tokenizer::open(&model, None).unwrap());
     let mut figures = Vec::new();
-    for (name, shape) in
-        shapes().into_iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name))
-    {
+    for (at, (name, shape)) in shapes().into_iter().enumerate() {
         println!("{name}");
-        let theirs = theirs(&python, &shape);
+        let theirs = match known[at]["pytorch"].as_array() {
+            Some(known) => known.clone(),
+            None => theirs(&python, &shape),
+        };
         let figure = ours(&shape, &tokenizer, &theirs);
         figures.push(json!({ "shape": name, "pytorch": theirs, "ours": figure }));
         let out = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/bench");

@@ -108,7 +108,10 @@ pub fn play<T: Send>(
 /// Where calls wait.
 struct Desk {
     state: Mutex<State>,
-    changed: Condvar,
+    /// A call waits, or an episode has ended: the engine's side looks. Hundreds of episodes are not to be woken for that.
+    arrived: Condvar,
+    /// Replies are there.
+    answered: Condvar,
 }
 
 struct State {
@@ -135,7 +138,7 @@ impl Desk {
             replies: (0..episodes).map(|_| None).collect(),
             failed: None,
         };
-        Self { state: Mutex::new(state), changed: Condvar::new() }
+        Self { state: Mutex::new(state), arrived: Condvar::new(), answered: Condvar::new() }
     }
 
     /// Answers calls until all episodes have ended. After a failure the rest are refused, so that every thread ends.
@@ -144,7 +147,7 @@ impl Desk {
         loop {
             let mut state = locked(&self.state);
             while state.running > 0 && state.waiting.len() < state.running {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
             if state.running == 0 {
                 return outcome;
@@ -177,7 +180,7 @@ impl Desk {
                 state.replies[seat] = Some(reply);
             }
             drop(state);
-            self.changed.notify_all();
+            self.answered.notify_all();
         }
     }
 
@@ -189,12 +192,14 @@ impl Desk {
             return Err(failed.clone());
         }
         state.waiting.push(waiting);
-        self.changed.notify_all();
+        if state.waiting.len() == state.running {
+            self.arrived.notify_one();
+        }
         loop {
             if let Some(reply) = state.replies[seat].take() {
                 return reply;
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self.answered.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -205,7 +210,7 @@ struct Leaving(Arc<Desk>);
 impl Drop for Leaving {
     fn drop(&mut self) {
         locked(&self.0.state).running -= 1;
-        self.0.changed.notify_all();
+        self.0.arrived.notify_one();
     }
 }
 

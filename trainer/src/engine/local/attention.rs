@@ -11,8 +11,8 @@ use super::pack::Span;
 
 /// How the attention of a pass is laid out.
 pub(super) enum Attention {
-    /// Of each tree, its branches in blocks.
-    Blocks(Vec<Vec<Block>>),
+    /// Of each tree, its prompt's tokens and its branches in blocks.
+    Blocks(Vec<(i64, Vec<Block>)>),
     /// All trees at once.
     Padded(Padded),
 }
@@ -53,7 +53,7 @@ impl Attention {
     }
 
     fn blocks(spans: &[Span], kind: Kind) -> Self {
-        Self::Blocks(spans.iter().map(|span| blocks(span, kind)).collect())
+        Self::Blocks(spans.iter().map(|span| (span.prompt, blocks(span, kind))).collect())
     }
 
     fn padded(spans: &[Span], kind: Kind, device: Device) -> Self {
@@ -62,17 +62,23 @@ impl Attention {
         let (most_prompt, most_behind) = (most(&|span| span.prompt), most(&behind));
         let prompt = most_prompt + (ALIGNED - (most_prompt + most_behind) % ALIGNED) % ALIGNED;
         let trees = spans.len() as i64;
+        // Empty places have different rows, for what flows back to a row is added up one by one.
+        let tokens: i64 = spans.iter().map(|span| span.prompt + behind(span)).sum();
+        let mut empty = (0..tokens).cycle();
         let (mut of_prompts, mut of_branches) = (Vec::new(), Vec::new());
         let (mut branch_of, mut lengths, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (at, span) in spans.iter().enumerate() {
             let at = at as i64;
             lengths.push(span.prompt);
-            of_prompts.extend((0..prompt).map(|place| span.start + place.min((span.prompt - 1).max(0))));
-            places.extend((0..span.prompt).map(|place| at * prompt + place));
-            let first = span.start + span.prompt;
+            let mut rows = |first: i64, count: i64, places: i64, into: &mut Vec<i64>| {
+                into.extend(first..first + count);
+                into.extend(empty.by_ref().take((places - count) as usize));
+            };
             let all = behind(span);
+            rows(span.start, span.prompt, prompt, &mut of_prompts);
             // Of empty places every one sees itself, so that no softmax is over nothing.
-            of_branches.extend((0..most_behind).map(|place| if place < all { first + place } else { 0 }));
+            rows(span.start + span.prompt, all, most_behind, &mut of_branches);
+            places.extend((0..span.prompt).map(|place| at * prompt + place));
             places.extend((0..all).map(|place| trees * prompt + at * most_behind + place));
             let end = branch_of.len() + most_behind as usize;
             for (branch, (_, read)) in span.branches.iter().enumerate() {
@@ -101,10 +107,10 @@ impl Attention {
         })
     }
 
-    /// Attention of a pack that consists of these spans: `[tokens, heads · head]`.
-    pub(super) fn attend(&self, spans: &[Span], attended: &Attended) -> Tensor {
+    /// Attention in each tree: `[tokens, heads · head]`.
+    pub(super) fn attend(&self, attended: &Attended) -> Tensor {
         match self {
-            Self::Blocks(blocks) => in_blocks(spans, blocks, attended),
+            Self::Blocks(trees) => in_blocks(trees, attended),
             Self::Padded(padded) => padded.attend(attended),
         }
     }
@@ -136,12 +142,11 @@ impl Padded {
     }
 }
 
-fn in_blocks(spans: &[Span], blocks: &[Vec<Block>], attended: &Attended) -> Tensor {
+fn in_blocks(trees: &[(i64, Vec<Block>)], attended: &Attended) -> Tensor {
     let grouped = attended.queries.size()[1] != attended.keys.size()[1];
-    let sizes: Vec<i64> = spans
+    let sizes: Vec<i64> = trees
         .iter()
-        .zip(blocks)
-        .flat_map(|(span, blocks)| [span.prompt].into_iter().chain(blocks.iter().map(|block| block.tokens)))
+        .flat_map(|(prompt, blocks)| [*prompt].into_iter().chain(blocks.iter().map(|block| block.tokens)))
         .collect();
     // Parts of one splitting: their gradients are put together at once, not added up part by part.
     let parts = |tensor: &Tensor| tensor.split_with_sizes(&sizes[..], 0).into_iter();
@@ -154,7 +159,7 @@ fn in_blocks(spans: &[Span], blocks: &[Vec<Block>], attended: &Attended) -> Tens
         out.squeeze_dim(0).transpose(0, 1)
     };
     let mut mixed = Vec::with_capacity(sizes.len());
-    for blocks in blocks {
+    for (_, blocks) in trees {
         let Some((queries, prompt_keys, prompt_values)) = next() else { break };
         mixed.push(attend(&queries, &prompt_keys, &prompt_values, None));
         for block in blocks {
@@ -244,7 +249,7 @@ mod tests {
             let of = |attention: &Attention| {
                 let leaf = |tensor: &Tensor| tensor.detach().copy().set_requires_grad(true);
                 let attended = Attended { queries: leaf(&queries), keys: leaf(&keys), values: leaf(&values) };
-                let mixed = attention.attend(&spans, &attended);
+                let mixed = attention.attend(&attended);
                 (&mixed * &weights).sum(Kind::Float).backward();
                 [mixed.detach(), attended.queries.grad(), attended.keys.grad(), attended.values.grad()]
             };

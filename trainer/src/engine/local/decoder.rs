@@ -2,12 +2,13 @@
 //!
 //! Linears that read the same input stand in one matrix, and tokens of all sequences in one row after the other, so that
 //! nothing is padded. Frozen weights ask for no gradient: libtorch then computes only those of inputs (4N instead of 6N
-//! operations a token). Norms and rotations are computed in 32 bits. What is added to a linear is the caller's.
+//! operations a token). Norms are summed and rotations computed in 32 bits. What is added to a linear is the caller's.
 //!
 //! Rooms it touches: weights, engine::local::lora.
 
 use tch::{Device, Kind, Tensor};
 
+use super::head::Head;
 use super::lora::{Joint, Patch};
 use super::pack::Pack;
 use crate::weights::{Architecture, Base, Linear, Shape, WeightsError};
@@ -21,8 +22,7 @@ pub(super) struct Decoder {
     embedding: Tensor,
     pub(super) layers: Vec<Layer>,
     norm: Tensor,
-    /// `[vocabulary, width]`, 32 bits.
-    pub(super) head: Tensor,
+    pub(super) head: Head,
     /// What turns each pair at each position, `[context, rope_width / 2]`, complex.
     rotations: Tensor,
 }
@@ -84,9 +84,7 @@ impl Decoder {
     ) -> Result<Self, WeightsError> {
         let frozen = |tensor: Tensor| tensor.to_device(device).to_kind(kind);
         let joined = |parts: &[Tensor]| frozen(Tensor::cat(parts, 0));
-        let exact = |name: &str, length: usize| {
-            read(name, &[length]).map(|tensor| tensor.to_device(device).to_kind(Kind::Float))
-        };
+        let norm = |name: &str, length: usize| read(name, &[length]).map(frozen);
         let mut layers = Vec::with_capacity(shape.layers);
         for layer in 0..shape.layers {
             let name = |part: &str| format!("blk.{layer}.{part}");
@@ -102,18 +100,18 @@ impl Decoder {
                 None
             };
             let head_norms = if shape.architecture == Architecture::Qwen3 {
-                let norm = |part: &str| exact(&name(part), shape.head_width);
-                Some((norm("attn_q_norm.weight")?, norm("attn_k_norm.weight")?))
+                let of_heads = |part: &str| norm(&name(part), shape.head_width);
+                Some((of_heads("attn_q_norm.weight")?, of_heads("attn_k_norm.weight")?))
             } else {
                 None
             };
             layers.push(Layer {
-                attention_norm: exact(&name("attn_norm.weight"), shape.width)?,
+                attention_norm: norm(&name("attn_norm.weight"), shape.width)?,
                 qkv: joined(&[linear(Linear::Q)?, linear(Linear::K)?, linear(Linear::V)?]),
                 qkv_bias,
                 head_norms,
                 output: frozen(linear(Linear::Output)?),
-                mlp_norm: exact(&name("ffn_norm.weight"), shape.width)?,
+                mlp_norm: norm(&name("ffn_norm.weight"), shape.width)?,
                 gate_up: joined(&[linear(Linear::Gate)?, linear(Linear::Up)?]),
                 down: frozen(linear(Linear::Down)?),
             });
@@ -124,8 +122,8 @@ impl Decoder {
         Ok(Self {
             embedding: frozen(embedding),
             layers,
-            norm: exact("output_norm.weight", shape.width)?,
-            head: head.to_device(device).to_kind(Kind::Float),
+            norm: norm("output_norm.weight", shape.width)?.to_kind(Kind::Float),
+            head: Head::new(frozen(head)),
             rotations: rotations(shape, factors).to_device(device),
             shape: shape.clone(),
             device,
@@ -174,15 +172,19 @@ impl Decoder {
     ) -> Attended {
         let (layer, shape) = (&self.layers[at], &self.shape);
         let input = self.normed(hidden, &layer.attention_norm);
-        let qkv = patch.linears(at, Joint::Qkv, &input, &layer.qkv, layer.qkv_bias.as_ref());
-        let head = shape.head_width as i64;
-        let heads = |tensor: &Tensor| tensor.view([-1, tensor.size()[1] / head, head]);
-        let [queries, keys, values] = [heads(&qkv[0]), heads(&qkv[1]), heads(&qkv[2])];
-        let (queries, keys) = match &layer.head_norms {
-            Some((of_queries, of_keys)) => (self.normed(&queries, of_queries), self.normed(&keys, of_keys)),
-            None => (queries, keys),
+        let qkv = patch.linear(at, Joint::Qkv, &input, &layer.qkv, layer.qkv_bias.as_ref());
+        let (queries, keys) = (shape.heads as i64, shape.kv_heads as i64);
+        let heads = qkv.view([-1, queries + 2 * keys, shape.head_width as i64]);
+        let [turned, values] = two(&heads.split_with_sizes([queries + keys, keys], 1));
+        let turned = match &layer.head_norms {
+            Some((of_queries, of_keys)) => {
+                let [queries, keys] = two(&turned.split_with_sizes([queries, keys], 1));
+                Tensor::cat(&[self.normed(&queries, of_queries), self.normed(&keys, of_keys)], 1)
+            }
+            None => turned,
         };
-        Attended { queries: self.rotated(&queries, rotation), keys: self.rotated(&keys, rotation), values }
+        let [queries, keys] = two(&self.rotated(&turned, rotation).split_with_sizes([queries, keys], 1));
+        Attended { queries, keys, values }
     }
 
     /// From what attention gave, `[tokens, heads · head]`, to the residual stream behind the layer.
@@ -194,15 +196,15 @@ impl Decoder {
         patch: &Patch,
     ) -> Tensor {
         let layer = &self.layers[at];
-        let hidden = hidden + patch.linear(at, Joint::Output, mixed, &layer.output);
+        let hidden = hidden + patch.linear(at, Joint::Output, mixed, &layer.output, None);
         let input = self.normed(&hidden, &layer.mlp_norm);
-        let gate_up = patch.linears(at, Joint::GateUp, &input, &layer.gate_up, None);
-        let inner = gate_up[0].silu() * &gate_up[1];
-        hidden + patch.linear(at, Joint::Down, &inner, &layer.down)
+        let gate_up = patch.linear(at, Joint::GateUp, &input, &layer.gate_up, None);
+        let [gate, up] = two(&gate_up.chunk(2, 1));
+        hidden + patch.linear(at, Joint::Down, &(gate.silu() * up), &layer.down, None)
     }
 
     fn normed(&self, input: &Tensor, weight: &Tensor) -> Tensor {
-        rms_norm(&input.to_kind(Kind::Float), weight, self.shape.norm_epsilon).to_kind(self.kind)
+        rms_norm(input, weight, self.shape.norm_epsilon)
     }
 
     /// Rotary position embedding (Su et al., arXiv 2104.09864, eq. 34), pairs as complex numbers. In GGUF files a pair of
@@ -229,7 +231,13 @@ impl Decoder {
     }
 }
 
-/// Root-mean-square norm (Zhang and Sennrich, arXiv 1910.07467, eq. 4) over the last dimension.
+/// The two parts of a splitting in two.
+fn two(parts: &[Tensor]) -> [Tensor; 2] {
+    [parts[0].shallow_clone(), parts[1].shallow_clone()]
+}
+
+/// Root-mean-square norm (Zhang and Sennrich, arXiv 1910.07467, eq. 4) over the last dimension; summed in 32 bits whatever
+/// its input is in.
 fn rms_norm(input: &Tensor, weight: &Tensor, epsilon: f64) -> Tensor {
     input.rms_norm(weight.size(), Some(weight), epsilon)
 }

@@ -1,6 +1,6 @@
 //! From hidden states to log-probabilities of chosen tokens, and back.
 //!
-//! Only where a token was chosen, in 32 bits, a chunk of rows at a time; the gradient is worked out by hand and handed
+//! Only where a token was chosen, logits in 32 bits, a chunk of rows at a time; the gradient is worked out by hand and handed
 //! back to the trunk, so that logits of a whole batch never exist at once.
 //!
 //! Rooms it touches: engine, engine::local::leaf.
@@ -18,10 +18,39 @@ const GPU_CHUNK: usize = 1024;
 const CPU_KEPT_BYTES: usize = 512 << 20;
 const GPU_KEPT_BYTES: usize = 4 << 30;
 
+/// The last linear: `[vocabulary, width]`, in what the base computes in. Its products are summed and given in 32 bits.
+pub(super) struct Head(Tensor);
+
+impl Head {
+    pub(super) fn new(weight: Tensor) -> Self {
+        Self(weight)
+    }
+
+    /// Logits `[rows, vocabulary]` of hidden states `[rows, width]`, both in 32 bits.
+    pub(super) fn logits(&self, hidden: &Tensor) -> Tensor {
+        self.product(hidden, &self.0.tr())
+    }
+
+    /// The derivative by hidden states from that by logits.
+    fn back(&self, logits: &Tensor) -> Tensor {
+        self.product(logits, &self.0)
+    }
+
+    fn product(&self, rows: &Tensor, matrix: &Tensor) -> Tensor {
+        match self.0.kind() {
+            Kind::Float => rows.matmul(matrix),
+            kind => rows.to_kind(kind).mm_dtype(matrix, Kind::Float),
+        }
+    }
+
+    fn device(&self) -> Device {
+        self.0.device()
+    }
+}
+
 /// The log-probabilities of a pack's chosen tokens.
 pub(super) struct Chosen<'a> {
-    /// `[vocabulary, width]`.
-    head: &'a Tensor,
+    head: &'a Head,
     /// Hidden states after the last norm, `[predicted, width]`, without history.
     hidden: Tensor,
     targets: &'a Tensor,
@@ -42,7 +71,7 @@ pub(super) struct Found {
 }
 
 impl<'a> Chosen<'a> {
-    pub(super) fn new(head: &'a Tensor, hidden: &Tensor, targets: &'a Tensor, choices: &'a [Choice]) -> Self {
+    pub(super) fn new(head: &'a Head, hidden: &Tensor, targets: &'a Tensor, choices: &'a [Choice]) -> Self {
         let is_choice = |at: &usize| choices[*at] != Choice::Forced;
         let rows = (0..choices.len()).filter(is_choice).map(|at| at as i64).collect();
         let (chunk, kept_bytes) = match head.device() {
@@ -90,7 +119,7 @@ impl<'a> Chosen<'a> {
             let by_row = Tensor::from_slice(&by_row).to_device(self.head.device()).unsqueeze(1);
             let mut logits = probabilities.g_mul_(&-&by_row);
             let _ = logits.scatter_add_(1, &targets.unsqueeze(1), &by_row);
-            let _ = gradient.index_copy_(0, &self.place(rows), &logits.matmul(self.head));
+            let _ = gradient.index_copy_(0, &self.place(rows), &self.head.back(&logits));
         }
         gradient
     }
@@ -107,7 +136,7 @@ impl<'a> Chosen<'a> {
     fn chunk(&self, at: usize) -> (&[i64], Tensor, Tensor) {
         let rows = self.rows_of(at);
         let place = self.place(rows);
-        let logits = self.hidden.index_select(0, &place).matmul(&self.head.tr());
+        let logits = self.head.logits(&self.hidden.index_select(0, &place));
         let choices: Vec<&Choice> = rows.iter().map(|row| &self.choices[*row as usize]).collect();
         let logits = restricted(logits, &choices);
         (rows, self.targets.index_select(0, &place), logits.log_softmax(1, Kind::Float))

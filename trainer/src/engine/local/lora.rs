@@ -78,16 +78,16 @@ impl Adapter {
     }
 
     /// What is added to linears, in what the base computes in.
-    pub(super) fn patch(&self, shape: &Shape, kind: Kind) -> Patch {
+    pub(super) fn patch(&self, kind: Kind) -> Patch {
         let scale = self.alpha / self.rank as f64;
         let added = |of_layer: &[Trained; 7], joint: Joint| {
             let trained = || joint.linears().iter().map(|linear| &of_layer[*linear as usize]);
             let down: Vec<Tensor> = trained().map(|pair| pair.a.value.to_kind(kind)).collect();
-            let up = trained().map(|pair| (pair.b.value.tr() * scale).to_kind(kind)).collect();
-            Added { down: Tensor::cat(&down, 0), up }
+            let up: Vec<Tensor> = trained().map(|pair| (pair.b.value.tr() * scale).to_kind(kind)).collect();
+            Added { down: Tensor::cat(&down, 0), up: Tensor::block_diag(&up) }
         };
         let layers = self.pairs.iter().map(|of_layer| Joint::ALL.map(|joint| added(of_layer, joint)));
-        Patch { rank: self.rank as i64, added: layers.collect(), ..Patch::none(shape) }
+        Patch { added: layers.collect() }
     }
 
     /// Whether it has a value head.
@@ -209,8 +209,6 @@ impl Joint {
 ///
 /// The matrices are cast and joined once for a whole pass; their gradients go back through that.
 pub(super) struct Patch {
-    sizes: [Vec<i64>; 4],
-    rank: i64,
     /// By layer; none without an adapter.
     added: Vec<[Added; 4]>,
 }
@@ -219,37 +217,30 @@ pub(super) struct Patch {
 struct Added {
     /// A of all, `[linears · rank, inputs]`.
     down: Tensor,
-    /// B of each, transposed and scaled: `[rank, outputs]`.
-    up: Vec<Tensor>,
+    /// B of each, transposed and scaled, on a diagonal: `[linears · rank, outputs of all]`.
+    up: Tensor,
 }
 
 impl Patch {
     /// The base as it is.
-    pub(super) fn none(shape: &Shape) -> Self {
-        let sizes = Joint::ALL.map(|joint| {
-            joint.linears().iter().map(|linear| linear.size(shape).0 as i64).collect::<Vec<_>>()
-        });
-        Self { sizes, rank: 0, added: Vec::new() }
+    pub(super) fn none() -> Self {
+        Self { added: Vec::new() }
     }
 
-    /// Joined linears of a layer: `[tokens, inputs]` to `[tokens, outputs]` of each.
-    pub(super) fn linears(
+    /// Joined linears of a layer: `[tokens, inputs]` to `[tokens, outputs of all]`.
+    pub(super) fn linear(
         &self,
         layer: usize,
         joint: Joint,
         input: &Tensor,
         weight: &Tensor,
         bias: Option<&Tensor>,
-    ) -> Vec<Tensor> {
-        let parts = input.linear(weight, bias).split_with_sizes(&self.sizes[joint as usize][..], 1);
-        let Some(added) = self.added.get(layer).map(|layer| &layer[joint as usize]) else { return parts };
-        let inner = input.linear::<&Tensor>(&added.down, None).split(self.rank, 1);
-        let each = parts.iter().zip(&inner).zip(&added.up);
-        each.map(|((part, inner), up)| part.addmm(inner, up)).collect()
-    }
-
-    /// A linear that stands alone.
-    pub(super) fn linear(&self, layer: usize, joint: Joint, input: &Tensor, weight: &Tensor) -> Tensor {
-        self.linears(layer, joint, input, weight, None).swap_remove(0)
+    ) -> Tensor {
+        let mut out = input.linear(weight, bias);
+        if let Some(added) = self.added.get(layer).map(|layer| &layer[joint as usize]) {
+            let inner = input.linear::<&Tensor>(&added.down, None);
+            let _ = out.addmm_(&inner, &added.up);
+        }
+        out
     }
 }

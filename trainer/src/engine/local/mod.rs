@@ -190,11 +190,8 @@ impl LocalEngine {
     }
 
     fn patch(&self, part: Option<Part>) -> Patch {
-        let (shape, kind) = (&self.decoder.shape, self.decoder.kind);
-        match part.and_then(|part| self.adapters.get(&part)) {
-            Some(adapter) => adapter.patch(shape, kind),
-            None => Patch::none(shape),
-        }
+        let adapter = part.and_then(|part| self.adapters.get(&part));
+        adapter.map_or_else(Patch::none, |adapter| adapter.patch(self.decoder.kind))
     }
 
     fn count(&self, pack: &Pack, trained: bool) {

@@ -32,6 +32,17 @@ pub(super) struct Span {
     pub(super) branches: Vec<(i64, i64)>,
 }
 
+impl Span {
+    /// How it is attended to: of a single branch every token sees all before it, as in a prompt.
+    fn attended(&self) -> Self {
+        let Self { start, prompt, branches } = self;
+        match branches[..] {
+            [(_, read)] => Self { start: *start, prompt: prompt + read, branches: Vec::new() },
+            _ => Self { start: *start, prompt: *prompt, branches: branches.clone() },
+        }
+    }
+}
+
 impl Pack {
     pub(super) fn new(trees: &[Tree], decoder: &Decoder) -> Result<Self, EngineError> {
         let (mut tokens, mut positions, mut spans) = (Vec::<i64>::new(), Vec::<i64>::new(), Vec::new());
@@ -65,7 +76,11 @@ impl Pack {
         Ok(Self {
             tokens: place(&tokens),
             rotation: decoder.rotation(&place(&positions)),
-            attention: Attention::new(&spans, decoder.kind, decoder.device),
+            attention: Attention::new(
+                &spans.iter().map(Span::attended).collect::<Vec<_>>(),
+                decoder.kind,
+                decoder.device,
+            ),
             spans,
             sources: place(&sources),
             targets: place(&targets),
@@ -109,6 +124,6 @@ impl Pack {
 
     /// Attention in each tree: `[tokens, heads · head]`.
     pub(super) fn attend(&self, attended: &Attended) -> Tensor {
-        self.attention.attend(&self.spans, attended)
+        self.attention.attend(attended)
     }
 }

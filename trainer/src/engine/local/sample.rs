@@ -28,14 +28,16 @@ pub(super) fn sample(
     asks: &[Ask],
     limits: Limits,
 ) -> Result<Vec<Written>, EngineError> {
-    let mut rows = Vec::with_capacity(asks.len());
-    for (at, ask) in asks.iter().enumerate() {
-        let (tokens, most) = (ask.prompt.len() + ask.max_tokens, decoder.shape.context);
+    let most = decoder.shape.context;
+    let begin = |(at, ask)| {
+        let Ask { prompt, grammar, max_tokens, .. }: &Ask = ask;
+        let tokens = prompt.len() + max_tokens;
         if tokens > most {
             return Err(EngineError::TooLong { tokens, most });
         }
-        rows.push(Row::new(at, ask, tokenizer.writing(ask.grammar.as_deref())?)?);
-    }
+        Row::new(at, ask, tokenizer.writing(grammar.as_deref())?)
+    };
+    let mut rows = asks.par_iter().enumerate().map(begin).collect::<Result<Vec<_>, _>>()?;
     let mut written: Vec<Option<Written>> = vec![None; asks.len()];
     // Replies to the same prompt stand beside each other.
     rows.sort_by(|one, other| one.ask.prompt.cmp(&other.ask.prompt));
@@ -180,7 +182,7 @@ struct Cache {
     /// Which prompt each row has.
     prompt_of: Vec<usize>,
     seats: Seats,
-    /// Of each row's own tokens, `[rows, tokens, kv_heads, head]`, by layer; empty before the first step.
+    /// Of each row's own tokens, `[rows, kv_heads, tokens, head]`, by layer; empty before the first step.
     own: Vec<Option<(Tensor, Tensor)>>,
     /// Behind the prompts, for each row.
     first_logits: Tensor,
@@ -278,7 +280,7 @@ impl Cache {
                 }
             }
             let last = hidden.index_select(0, &pack.lasts());
-            logits.push(decoder.last_norm(&last).matmul(&decoder.head.tr()));
+            logits.push(decoder.head.logits(&decoder.last_norm(&last)));
             for prompt in of_pass {
                 places[prompt] = done;
                 done += 1;
@@ -341,35 +343,35 @@ impl Cache {
         for row in rows.iter_mut() {
             row.read += 1;
         }
-        decoder.last_norm(&hidden).matmul(&decoder.head.tr())
+        decoder.head.logits(&decoder.last_norm(&hidden))
     }
 
     /// Attention of one token a row to its prompt and its own tokens, `[rows, heads · head]`.
     fn attend(&mut self, layer: usize, attended: &Attended) -> Tensor {
         let Attended { queries, keys, values } = attended;
-        let (keys, values) = (keys.unsqueeze(1), values.unsqueeze(1));
+        let (keys, values) = (keys.unsqueeze(2), values.unsqueeze(2));
         let own = match self.own[layer].take() {
             Some((known_keys, known_values)) => {
-                (Tensor::cat(&[known_keys, keys], 1), Tensor::cat(&[known_values, values], 1))
+                (Tensor::cat(&[known_keys, keys], 2), Tensor::cat(&[known_values, values], 2))
             }
             None => (keys, values),
         };
         let (prompt_keys, prompt_values) = &self.prompts[layer];
         let size = queries.size();
-        let (rows, heads, head, shared) = (size[0], size[1], size[2], own.0.size()[2]);
+        let (rows, heads, head, shared) = (size[0], size[1], size[2], own.0.size()[1]);
         let (group, scale) = (heads / shared, 1.0 / (head as f64).sqrt());
         // [rows, kv, group, head] against [rows, kv, head, tokens].
         let grouped = (queries * scale).view([rows, shared, group, head]);
-        let on_own = grouped.matmul(&own.0.permute([0, 2, 3, 1]));
+        let on_own = grouped.matmul(&own.0.transpose(2, 3));
         // [prompts, kv, seats · group, head] against [prompts, kv, head, longest].
         let on_prompt = self.seats.seated(&grouped).matmul(&prompt_keys.transpose(2, 3)) + &self.ends;
         let all = Tensor::cat(&[self.seats.risen(&on_prompt, group), on_own], 3);
         let weights = all.softmax(3, Kind::Float).to_kind(prompt_values.kind());
         let longest = self.ends.size()[3];
-        let on_prompt = self.seats.seated(&weights.narrow(3, 0, longest).contiguous());
+        let on_prompt = self.seats.seated(&weights.narrow(3, 0, longest));
         let from_prompt = self.seats.risen(&on_prompt.matmul(prompt_values), group);
         let on_own = weights.narrow(3, longest, weights.size()[3] - longest);
-        let from_own = on_own.matmul(&own.1.transpose(1, 2));
+        let from_own = on_own.matmul(&own.1);
         self.own[layer] = Some(own);
         (from_prompt + from_own).reshape([rows, heads * head])
     }
