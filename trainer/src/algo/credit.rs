@@ -18,16 +18,17 @@ pub struct CreditSettings {
     /// The cost of anything but NOOP. Default 0.01, a guess: it decides only between operations that answer
     /// equally well.
     pub operation: f64,
-    /// The cost of each token by which the bank's current memories grow. Default 2e-4, a guess: a memory of
-    /// 50 tokens costs as much as an operation does.
-    pub growth: f64,
-    /// The most that growth may cost. Default 0.05. Shrinking earns nothing: forgetting must not pay.
-    pub growth_most: f64,
+    /// The cost of each token that is written into memories. Default 5e-4, a guess: a memory of 20 tokens costs as
+    /// much as an operation does. Of two ways to the same answers the one that writes less is better: what has
+    /// ended is deleted, not kept as a text that says so. Deleting earns nothing: forgetting must not pay.
+    pub writing: f64,
+    /// The most that writing may cost. Default 0.05.
+    pub writing_most: f64,
 }
 
 impl Default for CreditSettings {
     fn default() -> Self {
-        Self { operation: 0.01, growth: 2e-4, growth_most: 0.05 }
+        Self { operation: 0.01, writing: 5e-4, writing_most: 0.05 }
     }
 }
 
@@ -37,10 +38,10 @@ impl CreditSettings {
     pub fn check(&self) -> Result<(), BadSetting> {
         let good = |cost: f64| cost >= 0.0 && cost.is_finite();
         within("operation", self.operation, good(self.operation), "0 or more")?;
-        within("growth", self.growth, good(self.growth), "0 or more")?;
-        within("growth_most", self.growth_most, good(self.growth_most), "0 or more")?;
-        let both = self.operation + self.growth_most;
-        within("operation + growth_most", both, both <= 0.1, "at most 0.1")
+        within("writing", self.writing, good(self.writing), "0 or more")?;
+        within("writing_most", self.writing_most, good(self.writing_most), "0 or more")?;
+        let both = self.operation + self.writing_most;
+        within("operation + writing_most", both, both <= 0.1, "at most 0.1")
     }
 }
 
@@ -61,11 +62,11 @@ pub struct Operation<'a> {
     pub asked: &'a [Asked],
     /// Whether it was NOOP.
     pub noop: bool,
-    /// By how many tokens the bank's current memories grew.
-    pub growth: i64,
+    /// How many tokens it wrote into memories.
+    pub written: usize,
 }
 
-/// What an operation earned: `answers − baseline − operation − growth`.
+/// What an operation earned: `answers − baseline − operation − writing`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Credit {
     /// The reward.
@@ -76,8 +77,8 @@ pub struct Credit {
     pub baseline: f64,
     /// What doing anything cost.
     pub operation: f64,
-    /// What growth cost.
-    pub growth: f64,
+    /// What writing cost.
+    pub writing: f64,
 }
 
 /// The credit of a manager's operation, over the questions that have a reward on both sides; none where no
@@ -85,8 +86,8 @@ pub struct Credit {
 ///
 /// Memory-R1 (arXiv 2508.19828) rewards the answer to the one question that is tied to the turn. Departures:
 /// earlier questions count too, so that destroying a memory shows; what NOOP would have earned is taken off,
-/// so that a question which was answerable anyway credits nobody; and costs break ties in favour of the
-/// smaller bank.
+/// so that a question which was answerable anyway credits nobody; and costs break ties in favour of doing
+/// and writing less.
 pub fn manager_credit(operation: &Operation<'_>, settings: &CreditSettings) -> Option<Credit> {
     let (mut after, mut noop) = (Moments::default(), Moments::default());
     for asked in operation.asked {
@@ -97,8 +98,8 @@ pub fn manager_credit(operation: &Operation<'_>, settings: &CreditSettings) -> O
     }
     let (answers, baseline) = (after.mean()?, noop.mean()?);
     let done = if operation.noop { 0.0 } else { settings.operation };
-    let growth = (settings.growth * operation.growth.max(0) as f64).min(settings.growth_most);
-    Some(Credit { total: answers - baseline - done - growth, answers, baseline, operation: done, growth })
+    let writing = (settings.writing * operation.written as f64).min(settings.writing_most);
+    Some(Credit { total: answers - baseline - done - writing, answers, baseline, operation: done, writing })
 }
 
 #[cfg(test)]
@@ -116,28 +117,28 @@ mod tests {
     fn credit_is_the_table_worked_out_by_hand() {
         let settings = CreditSettings::default();
         let credit =
-            |asked: &[Asked], noop, growth| manager_credit(&Operation { asked, noop, growth }, &settings);
-        // One question won of two, 20 tokens: 1 − 1/2 − 0.01 − 0.004.
+            |asked: &[Asked], noop, written| manager_credit(&Operation { asked, noop, written }, &settings);
+        // One question won of two, 20 tokens: 1 − 1/2 − 0.01 − 0.01.
         let found = credit(&[asked(1.0, 0.0), asked(1.0, 1.0)], false, 20).unwrap();
-        let expected = Credit { total: 0.486, answers: 1.0, baseline: 0.5, operation: 0.01, growth: 0.004 };
+        let expected = Credit { total: 0.48, answers: 1.0, baseline: 0.5, operation: 0.01, writing: 0.01 };
         assert_close(
-            &[found.total, found.answers, found.baseline, found.operation, found.growth],
-            &[expected.total, expected.answers, expected.baseline, expected.operation, expected.growth],
+            &[found.total, found.answers, found.baseline, found.operation, found.writing],
+            &[expected.total, expected.answers, expected.baseline, expected.operation, expected.writing],
             1e-12,
         );
-        // An earlier question lost: 1/2 − 1 − 0.01. Shrinking earns nothing.
-        let found = credit(&[asked(1.0, 1.0), asked(0.0, 1.0)], false, -300).unwrap();
-        assert_close(&[found.total, found.growth], &[-0.51, 0.0], 1e-12);
+        // An earlier question lost by deleting: 1/2 − 1 − 0.01.
+        let found = credit(&[asked(1.0, 1.0), asked(0.0, 1.0)], false, 0).unwrap();
+        assert_close(&[found.total, found.writing], &[-0.51, 0.0], 1e-12);
         // NOOP is the baseline.
         assert_eq!(credit(&[asked(0.5, 0.5)], true, 0).unwrap().total, 0.0);
-        // Growth has a most.
+        // Writing has a most.
         assert_close(&[credit(&[asked(1.0, 0.0)], false, 10_000).unwrap().total], &[0.94], 1e-12);
     }
 
     #[test]
     fn a_question_counts_only_if_both_sides_have_a_reward() {
         let one_sided = [Asked { after: Some(1.0), noop: None }, Asked { after: None, noop: Some(0.0) }];
-        let operation = |asked| Operation { asked, noop: false, growth: 0 };
+        let operation = |asked| Operation { asked, noop: false, written: 0 };
         let settings = CreditSettings::default();
         assert_eq!(manager_credit(&operation(&one_sided), &settings), None);
         assert_eq!(manager_credit(&operation(&[]), &settings), None);
@@ -149,8 +150,8 @@ mod tests {
     #[test]
     fn costs_stay_small() {
         assert_eq!(CreditSettings::default().check(), Ok(()));
-        let dear = CreditSettings { growth_most: 0.2, ..CreditSettings::default() };
-        assert_eq!(dear.check().unwrap_err().what, "operation + growth_most");
+        let dear = CreditSettings { writing_most: 0.2, ..CreditSettings::default() };
+        assert_eq!(dear.check().unwrap_err().what, "operation + writing_most");
         let earning = CreditSettings { operation: -0.01, ..CreditSettings::default() };
         assert_eq!(earning.check().unwrap_err().what, "operation");
         assert_eq!(serde_json::from_str::<CreditSettings>("{}").unwrap(), CreditSettings::default());

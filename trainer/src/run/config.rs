@@ -178,7 +178,7 @@ pub enum Learn {
         /// or `{ by = "agent", answers = 4 }`.
         #[serde(default)]
         judge: Judge,
-        /// What doing anything costs the manager, and growth of the bank.
+        /// What doing anything and writing costs the manager.
         #[serde(default)]
         credit: CreditSettings,
     },

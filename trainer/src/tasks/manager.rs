@@ -47,7 +47,7 @@ fn one() -> usize {
 pub struct ManagerRewards {
     /// Earlier questions, beside those that the turn touches, that must stay answerable.
     pub earlier: usize,
-    /// What doing anything and growth cost.
+    /// What doing anything and writing cost.
     pub credit: CreditSettings,
     /// What a turn costs that could not be worked: a reply that cannot be used, or facts that are none of the turn's.
     pub failure: f64,
@@ -242,10 +242,9 @@ pub(crate) fn credited(
         asked.push(Asked { after: Some(0.0), noop: Some(0.0) });
     }
     let noop = applied(outcome).iter().all(|one| one.operation == Did::Noop);
-    let length = |texts: &[String]| texts.iter().map(String::len).sum::<usize>() as i64;
     // A token is about four bytes.
-    let growth = (length(after) - length(before)) / 4;
-    let credit = manager_credit(&Operation { asked: &asked, noop, growth }, settings)?;
+    let written = after.iter().filter(|text| !before.contains(text)).map(|text| text.len().div_ceil(4)).sum();
+    let credit = manager_credit(&Operation { asked: &asked, noop, written }, settings)?;
     let is_failure = !matches!(outcome, TurnOutcome::Done(_));
     let parts = vec![
         ("answers".to_owned(), credit.answers),

@@ -129,7 +129,7 @@ impl StoryKey {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rewards {
-    /// What doing anything and growth cost.
+    /// What doing anything and writing cost.
     pub credit: CreditSettings,
     /// What a turn costs that could not be worked.
     pub failure: f64,

@@ -10,7 +10,7 @@
 //! Rooms it touches: world (attributes, question, reader, wording).
 
 use super::attributes::Shape;
-use super::question::{Question, Seeks};
+use super::question::{Question, Seeks, UNKNOWN};
 use super::reader::{details, values};
 use super::wording::{count_in_words, listed};
 
@@ -31,6 +31,7 @@ pub fn answer(question: &Question, memories: &[&str]) -> Option<String> {
         Seeks::Count if about.topic.shape == Shape::Count => one_of(found),
         Seeks::Count => Some(fullest().len()).filter(|count| *count > 0).map(count_in_words),
         Seeks::List => Some(listed(&fullest())).filter(|list| !list.is_empty()),
+        Seeks::Ended => one_of(found).or_else(|| Some(UNKNOWN.to_owned())),
         Seeks::Detail => None,
         Seeks::Holds => {
             let holds = match &about.value {
@@ -173,6 +174,13 @@ mod tests {
         assert_eq!(coat("Maria has a brown dog named Buddy and a dog named Scout."), None);
         let kayak = |memory| ask("thing", "", Seeks::Holds, Some("kayak"), &[memory]).unwrap();
         assert_eq!([kayak("Maria owns a red kayak."), kayak("Maria sold the kayak.")], ["yes", "no"]);
+    }
+
+    #[test]
+    fn of_what_has_ended_nothing_is_known_unless_a_memory_says_something() {
+        let work = |memories: &[&str]| ask("job", "", Seeks::Ended, None, memories).unwrap();
+        assert_eq!(work(&["Maria lives in Leeds.", "Maria no longer works as a nurse."]), "not known");
+        assert_eq!(work(&["Maria works as a chemist."]), "chemist");
     }
 
     #[test]

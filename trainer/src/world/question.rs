@@ -44,7 +44,12 @@ pub enum Seeks {
     Detail,
     /// Whether a value holds (still): yes or no.
     Holds,
+    /// What there is nothing of any more: [`UNKNOWN`].
+    Ended,
 }
+
+/// The answer where nothing is known.
+pub const UNKNOWN: &str = "not known";
 
 /// What a question is about.
 #[derive(Debug, Clone)]
@@ -82,9 +87,9 @@ impl Question {
         self.holds_from <= turn && self.holds_until.is_none_or(|until| turn < until)
     }
 
-    /// Whether the question is about what is no longer so, and so is answered by "no".
+    /// Whether the question is about what is no longer so, and so is answered by "no" or [`UNKNOWN`], which no memory says.
     pub fn is_negative(&self) -> bool {
-        self.seeks == Seeks::Holds && self.answer == "no"
+        self.seeks == Seeks::Ended || (self.seeks == Seeks::Holds && self.answer == "no")
     }
 
     /// Whether this is the gold answer.

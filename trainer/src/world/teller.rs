@@ -11,7 +11,7 @@ use keepsake_core::types::{Origin, Timestamp};
 use super::attributes::{self, Act, Days, Kind, Of, Shape, Told, Topic};
 use super::dates::{self, DAY_SECONDS, Date};
 use super::people::{MEN, RELATIONS, Relation, WOMEN};
-use super::question::{About, Question, Seeks, Subject};
+use super::question::{About, Question, Seeks, Subject, UNKNOWN};
 use super::story::{Gold, GoldFact, GoldMemory, GoldTurn, Story, WorldSettings};
 use super::wording::{self, fill, listed};
 
@@ -485,6 +485,9 @@ impl Teller {
         }
         let ends = matches!(act, Act::Drop | Act::End)
             || (act == Act::Change && matches!(topic.shape, Shape::Single));
+        if act == Act::End {
+            wanted.push((Seeks::Ended, asked.value, apart, UNKNOWN.to_owned()));
+        }
         if let Some(gone) = gone.filter(|_| ends) {
             wanted.push((Seeks::Holds, asked.still, Some(gone), "no".to_owned()));
         }
