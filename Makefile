@@ -37,7 +37,7 @@ GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
 .PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin install c-tools test-c test-swift check-android test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
-  bench-inference bench-growth bench-caches bench-doors libtorch trainer train-demo pytorch bench-trainer torture fuzz fuzz-build fuzz-keep clean
+  bench-inference bench-growth bench-caches bench-doors libtorch trainer train-demo pytorch bench-trainer test-gpu bench-gpu torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -212,6 +212,16 @@ pytorch: tools
 
 bench-trainer: libtorch setup pytorch ## Measure the trainer beside PyTorch and PEFT (15 minutes); JSON in target/bench/trainer.json
 	OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=3000 KEEPSAKE_PYTORCH=$(PYTORCH_ENV)/bin/python KEEPSAKE_BENCH_MODEL="$(MODEL)" cargo bench --locked --workspace --bench trainer
+
+# Programs that are not the trainer itself find a GPU only with libtorch's CUDA library loaded before them.
+ON_GPU := env LD_PRELOAD=$(LIBTORCH)/lib/libtorch_cuda.so
+RUNNER = CARGO_TARGET_$(subst -,_,$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z A-Z))_RUNNER
+
+test-gpu: tools ## Compare a GPU with the processor (LIBTORCH: the torch folder of a PyTorch 2.11.0 for CUDA)
+	$(RUNNER)="$(ON_GPU)" cargo test --release --locked --workspace --test engine -- --ignored --nocapture
+
+bench-gpu: setup pytorch ## Measure the trainer beside PyTorch and PEFT on a GPU (5 minutes); JSON in target/bench/gpu.json
+	$(RUNNER)="$(ON_GPU)" KEEPSAKE_PYTORCH=$(PYTORCH_ENV)/bin/python KEEPSAKE_BENCH_MODEL="$(MODEL)" cargo bench --locked --workspace --bench gpu
 
 check-cpu: build ## Show that the program starts on processors with less (needs qemu-user)
 	@tests/check-cpu.sh $(KEEPSAKE)
