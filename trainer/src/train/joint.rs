@@ -70,6 +70,10 @@ pub fn together(
     let JointSettings { together, phase, steps, .. } = settings;
     let mut known: Option<(Vec<u8>, Vec<Banks>)> = None;
     let Start { mut step, mut builder } = start;
+    if step > 0 && step >= steps.steps {
+        // Nothing is left of it: no banks are built.
+        return Ok(());
+    }
     loop {
         let nth = step / phase.max(&1);
         let begin = nth * phase;
