@@ -213,15 +213,16 @@ pytorch: tools
 bench-trainer: libtorch setup pytorch ## Measure the trainer beside PyTorch and PEFT (15 minutes); JSON in target/bench/trainer.json
 	OMP_WAIT_POLICY=passive GOMP_SPINCOUNT=3000 KEEPSAKE_PYTORCH=$(PYTORCH_ENV)/bin/python KEEPSAKE_BENCH_MODEL="$(MODEL)" cargo bench --locked --workspace --bench trainer
 
-# Programs that are not the trainer itself find a GPU only with libtorch's CUDA library loaded before them.
-ON_GPU := env LD_PRELOAD=$(LIBTORCH)/lib/libtorch_cuda.so
-RUNNER = CARGO_TARGET_$(subst -,_,$(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z A-Z))_RUNNER
+# On a GPU all of PyTorch's libraries are needed, and programs that are not the trainer itself find it only with libtorch's CUDA
+# library loaded before them.
+TORCH = $(shell $(PYTORCH_ENV)/bin/python -c 'import os, torch; print(os.path.dirname(torch.__file__))')
+ON_GPU = LIBTORCH=$(TORCH) CARGO_TARGET_$(subst -,_,$(shell echo $(HOST) | tr a-z A-Z))_RUNNER="env LD_PRELOAD=$(TORCH)/lib/libtorch_cuda.so"
 
-test-gpu: tools ## Compare a GPU with the processor (LIBTORCH: the torch folder of a PyTorch 2.11.0 for CUDA)
-	$(RUNNER)="$(ON_GPU)" cargo test --release --locked --workspace --test engine -- --ignored --nocapture
+test-gpu: pytorch ## Compare a GPU with the processor
+	$(ON_GPU) cargo test --release --locked --workspace --test gpu -- --nocapture
 
 bench-gpu: setup pytorch ## Measure the trainer beside PyTorch and PEFT on a GPU (5 minutes); JSON in target/bench/gpu.json
-	$(RUNNER)="$(ON_GPU)" KEEPSAKE_PYTORCH=$(PYTORCH_ENV)/bin/python KEEPSAKE_BENCH_MODEL="$(MODEL)" cargo bench --locked --workspace --bench gpu
+	$(ON_GPU) KEEPSAKE_PYTORCH=$(PYTORCH_ENV)/bin/python KEEPSAKE_BENCH_MODEL="$(MODEL)" cargo bench --locked --workspace --bench gpu
 
 check-cpu: build ## Show that the program starts on processors with less (needs qemu-user)
 	@tests/check-cpu.sh $(KEEPSAKE)

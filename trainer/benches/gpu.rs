@@ -1,7 +1,8 @@
 //! Measures the local engine on a GPU beside PyTorch with transformers and PEFT: random weights at the shapes of Qwen2.5-3B
 //! and Llama-3.1-8B, training token by token, the group of a long prompt, sampling, and a whole step of the answer agent.
 //!
-//! Both do not fit beside each other into one GPU, so that PyTorch goes first and ends. `KEEPSAKE_PYTORCH` names a Python
+//! Both do not fit beside each other into one GPU, so that PyTorch goes first and ends. Its autocast is on, as trainers have it:
+//! LoRAs, which PEFT keeps in 32 bits, compute in bfloat16 on both sides. `KEEPSAKE_PYTORCH` names a Python
 //! with torch, transformers and peft; `KEEPSAKE_BENCH_THEIRS` a file of an earlier run on the same GPU whose figures of PyTorch
 //! are to be taken; `KEEPSAKE_BENCH_MODEL` a base for its tokenizer. Writes `target/bench/gpu.json`.
 //! Rooms it touches: engine, weights.
@@ -275,15 +276,15 @@ fn used_share(engine: &LocalEngine, before: f64, started: Instant) -> [f64; 2] {
     [seconds, (work.operations - before) / seconds / work.most_per_second]
 }
 
-/// Bytes of the GPU that are taken, as its driver says.
+/// Bytes of the GPU that are taken, caches included, as its driver says.
 fn used() -> u64 {
     let said = Command::new("nvidia-smi")
         .args(["--query-gpu=memory.used", "--format=csv,noheader,nounits"])
         .env_remove("LD_PRELOAD")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&said.stdout).trim().parse::<u64>().unwrap_or(0);
-    said << 20
+    let said = String::from_utf8(said.stdout).unwrap();
+    said.lines().next().unwrap().trim().parse::<u64>().unwrap() << 20
 }
 
 fn gib(bytes: u64) -> f64 {

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import peft
 import torch
 import transformers
 from peft import LoraConfig, get_peft_model
@@ -51,7 +52,7 @@ def generate(model, tokens, reply):
 
 
 def used():
-    """Bytes of the GPU that are taken, as its driver says."""
+    """Bytes of the GPU that are taken, caches included, as its driver says."""
     line = subprocess.run(
         ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"], capture_output=True, text=True
     ).stdout.split()
@@ -61,7 +62,7 @@ def used():
 def main():
     torch.manual_seed(1)
     model = model_of(json.loads(sys.argv[1]))
-    about = {"torch": torch.__version__, "transformers": transformers.__version__}
+    about = {"torch": torch.__version__, "transformers": transformers.__version__, "peft": peft.__version__}
     print(json.dumps(about | {"gpu": torch.cuda.get_device_name(), "recomputes": False}), flush=True)
     recomputes = False
     for line in sys.stdin:
@@ -72,7 +73,8 @@ def main():
             torch.cuda.synchronize()
             started = time.perf_counter()
             try:
-                generate(model, tokens, reply) if what == "generate" else step(model, tokens, reply, batch)
+                with torch.autocast("cuda", dtype=torch.bfloat16):
+                    generate(model, tokens, reply) if what == "generate" else step(model, tokens, reply, batch)
                 break
             except torch.OutOfMemoryError:
                 if recomputes:

@@ -8,36 +8,12 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{apart, busy_lora, engine, firsts, flat, furthest, tiny_base, trees};
+use common::{
+    ALL, PART, alike, apart, busy_lora, engine, furthest, gradients, numbers, tiny_base, trees, weight,
+};
 use keepsake_trainer::engine::local::{LocalEngine, LocalSettings, Where};
-use keepsake_trainer::engine::{AdamW, Ask, Branch, Choice, Dice, Part, PolicyEngine, Scores, Tree, Written};
+use keepsake_trainer::engine::{AdamW, Ask, Choice, Dice, Part, PolicyEngine, Tree};
 use keepsake_trainer::weights::{Architecture, Lora, Shape};
-
-const ALL: [Architecture; 3] = [Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];
-const PART: Part = Part::Manager;
-
-fn numbers(scores: &Scores) -> Vec<f32> {
-    scores.values.iter().flatten().flatten().copied().collect()
-}
-
-/// A loss with a different weight for every token of the flat order: its derivative by each log-probability.
-fn weight(at: usize) -> f32 {
-    (at as f32 * 0.7).sin() + 0.2
-}
-
-/// Gradients of that loss.
-fn gradients(engine: &mut LocalEngine, part: Part, trees: &[Tree]) -> (Vec<f32>, Vec<f32>) {
-    let firsts = firsts(trees);
-    let scores = engine
-        .forward_backward(part, trees, &mut |tree, branch, scores| {
-            let first = firsts[&(tree, branch)];
-            (first..first + scores.len()).map(weight).collect()
-        })
-        .unwrap();
-    let gradients = engine.gradients(part).unwrap();
-    engine.clear(part);
-    (numbers(&scores), flat(&gradients))
-}
 
 #[test]
 fn sharing_a_prompt_packing_and_recomputing_change_nothing() {
@@ -65,23 +41,6 @@ fn sharing_a_prompt_packing_and_recomputing_change_nothing() {
             assert_eq!(numbers(&other.logprobs(Some(PART), &trees).unwrap()), other_scores);
         }
     }
-}
-
-/// Trees whose prompts begin with the same forty tokens, one of them with no more; and replies that do not fit into one
-/// block of attention.
-fn alike() -> Vec<Tree> {
-    let mut trees = trees();
-    trees.push(Tree { prompt: Vec::new(), ..trees[1].clone() });
-    let long = |length: i32| {
-        let tokens: Vec<i32> = (0..length).map(|at| 3 + at * 7 % 250).collect();
-        Branch { choices: vec![Choice::Any; tokens.len()], tokens }
-    };
-    trees.push(Tree { prompt: vec![7, 8], branches: [190, 120, 3].map(long).into() });
-    for tree in &mut trees {
-        let own = std::mem::take(&mut tree.prompt);
-        tree.prompt = (50..90).chain(own).collect();
-    }
-    trees
 }
 
 #[test]
@@ -117,7 +76,7 @@ fn a_beginning_that_different_prompts_share_changes_nothing() {
 }
 
 #[test]
-fn random_weights_of_a_shape_are_computed_like_a_base() {
+fn random_weights_of_a_shape_can_be_trained_and_sampled() {
     let folder = tempfile::tempdir().unwrap();
     for architecture in ALL {
         let file = tiny_base(folder.path(), architecture);
@@ -130,64 +89,13 @@ fn random_weights_of_a_shape_are_computed_like_a_base() {
         random.adopt(PART, &lora).unwrap();
         let (scores, gradient) = gradients(&mut random, PART, &trees());
         assert!(scores.iter().all(|score| score.is_finite() && *score <= 0.0), "{architecture:?}");
+        assert!(gradient.iter().all(|value| value.is_finite()), "{architecture:?}");
         assert!(gradient.iter().any(|value| *value != 0.0), "{architecture:?}");
         let prompt: Arc<[i32]> = vec![50, 60, 70].into();
         let ask = Ask { prompt, grammar: None, max_tokens: 9, temperature: 1.0, dice: Dice::new(&[1]) };
         let written = random.sample(PART, &[ask]).unwrap();
         assert!(written[0].branch.tokens.iter().all(|token| *token < 259), "{:?}", written[0].branch.tokens);
     }
-}
-
-/// Of the same base, in bfloat16 as GPUs compute: its rounding is what they differ by, 0.004 of a log-probability in the
-/// mean for this Llama and 0.045 for this Qwen2, whose biases are large (one H200).
-#[test]
-#[ignore = "needs a GPU: run it there with `--ignored`"]
-fn a_gpu_says_what_the_processor_says() {
-    let folder = tempfile::tempdir().unwrap();
-    for architecture in ALL {
-        let base = tiny_base(folder.path(), architecture);
-        let mut cpu = engine(&base, |_| {});
-        let mut gpu = engine(&base, |settings| settings.device = Where::Cuda(0));
-        let lora = busy_lora(&mut cpu, PART);
-        gpu.adopt(PART, &lora).unwrap();
-        let (scores, gradient) = gradients(&mut cpu, PART, &alike());
-        let (other_scores, other_gradient) = gradients(&mut gpu, PART, &alike());
-        let off = mean_from(&scores, &other_scores);
-        let alike_as = cosine(&gradient, &other_gradient);
-        println!("{architecture:?}: log-probabilities off by {off}, cosine of gradients {alike_as}");
-        assert!(off < 0.1, "{architecture:?}: {off}");
-        assert!(alike_as > 0.999, "{architecture:?}: {alike_as}");
-
-        let ask = |(at, tree): (usize, Tree)| Ask {
-            prompt: tree.prompt.into(),
-            grammar: None,
-            max_tokens: 6,
-            temperature: 1.0,
-            dice: Dice::new(&[at as u64]),
-        };
-        let asks: Vec<Ask> = alike().into_iter().enumerate().map(ask).collect();
-        let written = gpu.sample(PART, &asks).unwrap();
-        let tree = |(ask, written): (&Ask, &Written)| Tree {
-            prompt: ask.prompt.to_vec(),
-            branches: vec![written.branch.clone()],
-        };
-        let said: Vec<Tree> = asks.iter().zip(&written).map(tree).collect();
-        let sampled: Vec<f32> = written.iter().flat_map(|written| written.logprobs.clone()).collect();
-        let off = mean_from(&sampled, &numbers(&gpu.logprobs(Some(PART), &said).unwrap()));
-        println!("{architecture:?}: sampler and trainer off by {off}");
-        assert!(off < 0.1, "{architecture:?}: {off}");
-    }
-}
-
-/// The mean difference.
-fn mean_from(one: &[f32], other: &[f32]) -> f32 {
-    assert_eq!(one.len(), other.len());
-    one.iter().zip(other).map(|(a, b)| (a - b).abs()).sum::<f32>() / one.len() as f32
-}
-
-fn cosine(one: &[f32], other: &[f32]) -> f32 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
-    dot(one, other) / (dot(one, one) * dot(other, other)).sqrt()
 }
 
 /// The largest difference, in units of the largest number.

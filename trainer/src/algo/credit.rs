@@ -62,7 +62,7 @@ pub struct Operation<'a> {
     pub asked: &'a [Asked],
     /// Whether it was NOOP.
     pub noop: bool,
-    /// How many tokens it wrote into memories.
+    /// How many tokens it wrote into memories that were not in what it replaced.
     pub written: usize,
 }
 

@@ -228,6 +228,28 @@ fn said(outcome: &TurnOutcome) -> String {
     }
 }
 
+/// How many tokens were written into a bank: of texts that were not there, the words that stand in no text which they came
+/// in the place of. A token is about four bytes.
+fn written(before: &[String], after: &[String]) -> usize {
+    let (mut gone, mut new) = (before.to_vec(), Vec::new());
+    for text in after {
+        match gone.iter().position(|known| known == text) {
+            Some(at) => drop(gone.swap_remove(at)),
+            None => new.push(text),
+        }
+    }
+    let mut known: Vec<&str> = gone.iter().flat_map(|text| text.split_whitespace()).collect();
+    let mut bytes = 0;
+    for word in new.iter().flat_map(|text| text.split_whitespace()) {
+        match known.iter().position(|other| *other == word) {
+            Some(at) => drop(known.swap_remove(at)),
+            None => bytes += word.len() + 1,
+        }
+    }
+    // Writing what was there in other order is writing.
+    bytes.div_ceil(4).max(usize::from(!new.is_empty()))
+}
+
 /// The reward of a turn that was worked, and its parts; from the texts of the bank before and after it, and what was
 /// asked. `None` where nothing can be scored.
 pub(crate) fn credited(
@@ -242,9 +264,8 @@ pub(crate) fn credited(
         asked.push(Asked { after: Some(0.0), noop: Some(0.0) });
     }
     let noop = applied(outcome).iter().all(|one| one.operation == Did::Noop);
-    // A token is about four bytes.
-    let written = after.iter().filter(|text| !before.contains(text)).map(|text| text.len().div_ceil(4)).sum();
-    let credit = manager_credit(&Operation { asked: &asked, noop, written }, settings)?;
+    let credit =
+        manager_credit(&Operation { asked: &asked, noop, written: written(before, after) }, settings)?;
     let is_failure = !matches!(outcome, TurnOutcome::Done(_));
     let parts = vec![
         ("answers".to_owned(), credit.answers),
@@ -252,4 +273,26 @@ pub(crate) fn credited(
         ("failed".to_owned(), f64::from(u8::from(is_failure))),
     ];
     Some((credit.total - if is_failure { failure } else { 0.0 }, parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(before: &[&str], after: &[&str]) -> usize {
+        let texts = |of: &[&str]| of.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        written(&texts(before), &texts(after))
+    }
+
+    #[test]
+    fn what_is_written_is_what_no_replaced_text_said() {
+        let (dog, tea) = ("Maria has a dog.", "Maria likes tea.");
+        assert_eq!(tokens(&[dog, tea], &[tea, dog]), 0);
+        // DELETE, ADD, ADD of what is there, and UPDATE: "brown ", 6 bytes.
+        assert_eq!(tokens(&[dog, tea], &[tea]), 0);
+        assert_eq!(tokens(&[dog], &[dog, tea]), 5);
+        assert_eq!(tokens(&[dog], &[dog, dog]), 5);
+        assert_eq!(tokens(&[dog, tea], &["Maria has a brown dog.", tea]), 2);
+        assert_eq!(tokens(&[dog], &["a dog. Maria has"]), 1);
+    }
 }

@@ -180,7 +180,7 @@ pub fn evaluate(
 ) -> Result<(Named, Vec<Played>), TrainError> {
     let mut all = Vec::with_capacity(scenes.len());
     // So many at once that a pass is well filled and the cache of keys and values stays small.
-    for some in scenes.chunks(128) {
+    for some in scenes.chunks(32) {
         let episodes = some.iter().map(|scene| (Dice::new(&[]), player(&**scene))).collect();
         let played = play(engine, tokenizer, context_tokens, Temperatures::GREEDY, episodes)?;
         for (played, _) in played {

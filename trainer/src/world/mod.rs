@@ -22,7 +22,7 @@ mod wording;
 pub use self::answerer::{answer, worth};
 pub use self::attributes::{Act, Shape};
 pub use self::measures::{BankScore, Done, Fragments, Operations, Targets, bank_score, operation, pair};
-pub use self::question::{Question, Seeks, Subject};
+pub use self::question::{Question, Seeks, Subject, UNKNOWN};
 pub use self::story::{Gold, GoldFact, GoldMemory, GoldTurn, Story, WorldSettings, asked_since};
 pub use self::teacher::{Lesson, Sample, TeachError, Teacher, engine, teach};
 pub use self::wording::Split;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use keepsake_core::model::Tokenizer;
 use keepsake_core::testing::gguf::GgufWriter;
 use keepsake_trainer::engine::local::{LocalEngine, LocalSettings, Where};
-use keepsake_trainer::engine::{Branch, Choice, Part, PolicyEngine, Tree};
+use keepsake_trainer::engine::{Branch, Choice, Part, PolicyEngine, Scores, Tree};
 use keepsake_trainer::weights::{Architecture, Base, Lora};
 
 pub const WIDTH: u64 = 32;
@@ -20,6 +20,8 @@ pub const HEADS: u32 = 4;
 pub const KV_HEADS: u32 = 2;
 /// Not `WIDTH / HEADS`, as in Qwen3.
 pub const QWEN3_HEAD: u32 = 12;
+pub const ALL: [Architecture; 3] = [Architecture::Llama, Architecture::Qwen2, Architecture::Qwen3];
+pub const PART: Part = Part::Manager;
 const CONTROL: [&str; 3] = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"];
 
 /// Writes a base of this architecture into a folder.
@@ -193,4 +195,44 @@ pub fn firsts(trees: &[Tree]) -> BTreeMap<(usize, usize), usize> {
         }
     }
     firsts
+}
+
+pub fn numbers(scores: &Scores) -> Vec<f32> {
+    scores.values.iter().flatten().flatten().copied().collect()
+}
+
+/// A loss with a different weight for every token of the flat order: its derivative by each log-probability.
+pub fn weight(at: usize) -> f32 {
+    (at as f32 * 0.7).sin() + 0.2
+}
+
+/// Gradients of that loss.
+pub fn gradients(engine: &mut LocalEngine, part: Part, trees: &[Tree]) -> (Vec<f32>, Vec<f32>) {
+    let firsts = firsts(trees);
+    let scores = engine
+        .forward_backward(part, trees, &mut |tree, branch, scores| {
+            let first = firsts[&(tree, branch)];
+            (first..first + scores.len()).map(weight).collect()
+        })
+        .unwrap();
+    let gradients = engine.gradients(part).unwrap();
+    engine.clear(part);
+    (numbers(&scores), flat(&gradients))
+}
+
+/// Trees whose prompts begin with the same forty tokens, one of them with no more; and replies that do not fit into one
+/// block of attention.
+pub fn alike() -> Vec<Tree> {
+    let mut trees = trees();
+    trees.push(Tree { prompt: Vec::new(), ..trees[1].clone() });
+    let long = |length: i32| {
+        let tokens: Vec<i32> = (0..length).map(|at| 3 + at * 7 % 250).collect();
+        Branch { choices: vec![Choice::Any; tokens.len()], tokens }
+    };
+    trees.push(Tree { prompt: vec![7, 8], branches: [190, 120, 3].map(long).into() });
+    for tree in &mut trees {
+        let own = std::mem::take(&mut tree.prompt);
+        tree.prompt = (50..90).chain(own).collect();
+    }
+    trees
 }

@@ -4,7 +4,7 @@
 //! nothing is padded. Frozen weights ask for no gradient: libtorch then computes only those of inputs (4N instead of 6N
 //! operations a token). Norms are summed and rotations computed in 32 bits. What is added to a linear is the caller's.
 //!
-//! Rooms it touches: weights, engine::local::lora.
+//! Rooms it touches: weights; engine::local: head, lora, pack.
 
 use tch::{Device, Kind, Tensor};
 
@@ -117,13 +117,14 @@ impl Decoder {
             });
         }
         let table = [shape.vocabulary, shape.width];
-        let embedding = read("token_embd.weight", &table)?;
-        let head = if shape.tied { embedding.shallow_clone() } else { read("output.weight", &table)? };
+        let embedding = frozen(read("token_embd.weight", &table)?);
+        let head =
+            if shape.tied { embedding.shallow_clone() } else { frozen(read("output.weight", &table)?) };
         Ok(Self {
-            embedding: frozen(embedding),
+            embedding,
             layers,
-            norm: norm("output_norm.weight", shape.width)?.to_kind(Kind::Float),
-            head: Head::new(frozen(head)),
+            norm: read("output_norm.weight", &[shape.width])?.to_device(device).to_kind(Kind::Float),
+            head: Head::new(head),
             rotations: rotations(shape, factors).to_device(device),
             shape: shape.clone(),
             device,

@@ -14,11 +14,12 @@ use crate::engine::Choice;
 const CPU_CHUNK: usize = 128;
 const GPU_CHUNK: usize = 1024;
 /// Most bytes of probabilities that are kept for the way back, likewise; others are computed again. A guess: that is little
-/// beside a base and what its layers keep.
+/// beside what the layers of a pass keep.
 const CPU_KEPT_BYTES: usize = 512 << 20;
 const GPU_KEPT_BYTES: usize = 4 << 30;
 
-/// The last linear: `[vocabulary, width]`, in what the base computes in. Its products are summed and given in 32 bits.
+/// The last linear: `[vocabulary, width]`, in what the base computes in, as are the rows that it is multiplied by. Products are
+/// summed and given in 32 bits.
 pub(super) struct Head(Tensor);
 
 impl Head {

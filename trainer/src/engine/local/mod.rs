@@ -52,7 +52,7 @@ pub enum Where {
 pub struct LocalSettings {
     /// Where to compute.
     pub device: Where,
-    /// Threads of the processor; `None`: as many as libtorch takes.
+    /// libtorch's threads of the processor; `None`: as many as it takes. Grammars and stories take all processors.
     pub threads: Option<usize>,
     /// Rank of the LoRAs that are made.
     pub rank: usize,

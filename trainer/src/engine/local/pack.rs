@@ -12,7 +12,7 @@ use crate::engine::{Choice, EngineError, Tree};
 pub(super) struct Pack {
     /// `[tokens]`.
     pub(super) tokens: Tensor,
-    /// Cosines and sines for each token.
+    /// What turns each token's queries and keys.
     pub(super) rotation: Tensor,
     spans: Vec<Span>,
     attention: Attention,

@@ -15,6 +15,7 @@ use crate::weights::{Linear, Shape};
 /// Width of the square matrices whose product the device is measured by.
 const CPU_WIDTH: i64 = 2048;
 const GPU_WIDTH: i64 = 8192;
+const ROUNDS: usize = 6;
 
 /// Operations of one pass on the way there; `trained`: and back.
 pub(super) fn operations(shape: &Shape, rank: usize, pack: &Pack, trained: bool) -> f64 {
@@ -30,7 +31,7 @@ pub(super) fn operations(shape: &Shape, rank: usize, pack: &Pack, trained: bool)
     if trained { there + back } else { there }
 }
 
-/// Operations of a second of plain large matrix products on a device; the best of three.
+/// Operations of a second of plain large matrix products on a device; the best of some.
 pub(super) fn most_per_second(device: Device, kind: Kind) -> f64 {
     let width = if device == Device::Cpu { CPU_WIDTH } else { GPU_WIDTH };
     let wait = || {
@@ -48,7 +49,8 @@ pub(super) fn most_per_second(device: Device, kind: Kind) -> f64 {
             wait();
             started.elapsed().as_secs_f64()
         };
-        let least = (0..3).map(|_| product()).fold(f64::INFINITY, f64::min);
+        // The first ones prepare a device.
+        let least = (0..ROUNDS).map(|_| product()).fold(f64::INFINITY, f64::min);
         2.0 * (width as f64).powi(3) / least.max(1e-9)
     })
 }
