@@ -351,7 +351,9 @@ fn embedder(common: &Common) -> Result<Option<Arc<dyn Embedder>>, Failure> {
     });
     let paths = names.unwrap_or_default();
     let file = |fits: &dyn Fn(&str) -> bool| {
-        paths.iter().find(|path| fits(&path.file_name().unwrap_or_default().to_string_lossy())).cloned()
+        let name = |path: &&PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // Hidden ones are locks, or on their way.
+        paths.iter().find(|path| !name(path).starts_with('.') && fits(&name(path))).cloned()
     };
     let ends = |name: &str, end: &str| name.to_lowercase().ends_with(end);
     let files = (

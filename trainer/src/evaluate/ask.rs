@@ -137,7 +137,7 @@ impl<'a> Asking<'a> {
                 }
                 line.tokens = answer.usage.into();
                 if answer.text.is_none() {
-                    line.nothing = Some("nothing is remembered".to_owned());
+                    line.nothing = Some("nothing was found for it".to_owned());
                 }
                 line.text = answer.text;
             }

@@ -182,7 +182,7 @@ mod tests {
             system: "s".into(),
             question: "q".into(),
             text: text.map(str::to_owned),
-            nothing: text.is_none().then(|| "nothing is remembered".to_owned()),
+            nothing: text.is_none().then(|| "nothing was found for it".to_owned()),
             failed: None,
             latency_ms: 5.0,
             tokens: Tokens { calls: 1, prompt: 40, evaluated: 30, generated: 3 },
