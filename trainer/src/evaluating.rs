@@ -92,7 +92,7 @@ pub(crate) struct Common {
     /// Most turns of each conversation; questions whose evidence comes later are left out
     #[arg(long, value_name = "N")]
     turns: Option<usize>,
-    /// Most conversations
+    /// Most conversations of the files
     #[arg(long, value_name = "N")]
     conversations: Option<usize>,
     /// The folder that everything is kept in

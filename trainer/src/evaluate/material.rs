@@ -72,7 +72,7 @@ pub struct MaterialSettings {
     pub stories: u64,
     /// How large these are.
     pub world: WorldSettings,
-    /// Most conversations.
+    /// Most conversations of the files.
     pub conversations: Option<usize>,
     /// Most turns of each conversation; questions whose evidence comes later are left out.
     pub turns: Option<usize>,
@@ -269,12 +269,15 @@ fn story(seed: u64, settings: &MaterialSettings) -> Result<Case, EvaluateError> 
 /// Keeps what the limits allow, and names that are unlike.
 fn cut(found: &mut Material, settings: &MaterialSettings) {
     let most = settings.conversations.unwrap_or(usize::MAX);
-    if found.cases.len() > most {
-        let beyond: usize = found.cases[most..].iter().map(|case| case.questions.len().max(1)).sum();
-        found.count("beyond --conversations", beyond);
-        found.cases.truncate(most);
-    }
     let mut cases = std::mem::take(&mut found.cases);
+    let (mut nth, mut beyond) = (0, 0);
+    cases.retain(|case| {
+        nth += usize::from(case.story.is_none());
+        let keeps = case.story.is_some() || nth <= most;
+        beyond += if keeps { 0 } else { case.questions.len().max(1) };
+        keeps
+    });
+    found.count("beyond --conversations", beyond);
     let (mut names, mut ids) = (HashSet::new(), HashSet::new());
     for case in &mut cases {
         case.name = named(&case.name, &mut names);
