@@ -29,7 +29,8 @@ use super::{Ended, EvaluateError, Model, Plan, Tools};
 /// Asks, judges and reports.
 pub fn qa(plan: &Plan<'_>, tools: &Tools<'_>) -> Result<Ended, EvaluateError> {
     if plan.material.questions() == 0 {
-        let why = "none of the conversations has a question that can be asked; the reasons stand above";
+        let why = "none of the conversations has a question that can be asked (files of notes alone have none: \
+                   `evaluate operations` looks at the banks that come of them)";
         return Err(EvaluateError::Nothing(why.to_owned()));
     }
     if plan.systems.contains(&System::Mem0) && tools.embedder.is_none() {
@@ -208,10 +209,10 @@ fn judge_all(
             return Ok(false);
         }
         let started = Instant::now();
-        // No answer is none that a judge could call right.
+        // No answer needs no judge: it is right about nothing but what was never said.
         let found = match &line.text {
             Some(text) => verdict(judge, model, asked, case.layout, text),
-            None => Ok(false),
+            None => Ok(!asked.is_answerable()),
         };
         if let Err(why) = &found {
             course.say(&format!("{}, question {}: not judged: {why}", line.system, line.question));

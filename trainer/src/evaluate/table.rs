@@ -70,7 +70,7 @@ fn head(text: &mut String, report: &Report) {
     text.push_str(&format!("- items: {}", report.items.len()));
     for category in report.categories() {
         let n = report.items.iter().filter(|item| item.category == category).count();
-        text.push_str(&format!(", {} {n}", cell(&category_name(category))));
+        text.push_str(&format!("; {}: {n}", cell(&category_name(category))));
     }
     let left_out: usize = report.left_out.values().sum();
     text.push_str(&format!("; left out: {left_out}\n"));
