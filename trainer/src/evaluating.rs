@@ -316,9 +316,9 @@ fn systems(
             }),
             _ => {}
         }
-        if !has_embedder && systems.contains(&System::Mem0) {
+        if !has_embedder && systems.iter().copied().any(is_mem0) {
             eprintln!("left out: mem0: it looks memories up by meaning, and there is no embedder");
-            systems.retain(|system| *system != System::Mem0);
+            systems.retain(|system| !is_mem0(*system));
         }
     }
     let mut unlike = Vec::new();
@@ -331,6 +331,10 @@ fn systems(
         }
     }
     Ok(unlike)
+}
+
+fn is_mem0(system: System) -> bool {
+    matches!(system, System::Mem0 { .. })
 }
 
 /// The embedder of a folder, by the ends of its files' names. Where none was asked for and the model's folder has none,

@@ -18,7 +18,7 @@ use keepsake_core::{AskError, Engine, Filter, Kind, Search, Setup, when};
 use keepsake_dialogues::questions::Asked;
 
 use super::EvaluateError;
-use super::journal::{Answered, Tokens};
+use super::journal::Answered;
 use super::material::Case;
 use super::systems::System;
 
@@ -82,17 +82,7 @@ impl<'a> Asking<'a> {
     /// Asks a question.
     pub(super) fn ask(&self, asked: &Asked) -> Result<Answered, EvaluateError> {
         self.now.store(self.case.asked_at(asked).seconds(), Ordering::Relaxed);
-        let mut line = Answered {
-            system: self.system.to_string(),
-            question: asked.id.clone(),
-            text: None,
-            nothing: None,
-            failed: None,
-            latency_ms: 0.0,
-            tokens: Tokens::default(),
-            found: Vec::new(),
-            read: Vec::new(),
-        };
+        let mut line = Answered::none(self.system, asked);
         if self.system == System::FullContext {
             self.ask_whole(asked, &mut line)
         } else {

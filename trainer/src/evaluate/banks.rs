@@ -95,7 +95,7 @@ impl Banks<'_> {
             }
             (Builder::Manager { .. }, Some(given)) => Some(self.given(case, given)?),
             (Builder::Manager { .. }, None) => self.managed(case, builder, model, course)?,
-            (Builder::Mem0, _) => self.mem0(case, model, course)?,
+            (Builder::Mem0 { forced }, _) => self.mem0(case, forced, model, course)?,
         };
         if let Some(Built { bank, .. }) = &built {
             // Without a model the queue waits, and what has no vector is given one.
@@ -190,22 +190,23 @@ impl Banks<'_> {
     fn mem0(
         &self,
         case: &Case,
+        forced: bool,
         model: &Model<'_>,
         course: &mut Course,
     ) -> Result<Option<Built>, EvaluateError> {
-        let (path, costs) =
-            (self.path(case, Builder::Mem0, "jsonl"), self.path(case, Builder::Mem0, "cost.json"));
+        let builder = Builder::Mem0 { forced };
+        let (path, costs) = (self.path(case, builder, "jsonl"), self.path(case, builder, "cost.json"));
         let Some(embedder) = self.embedder.clone() else { return Err(EvaluateError::NoEmbedder) };
-        if let Some(cost) = self.cost(case, Builder::Mem0) {
-            course.turns_done_before(Builder::Mem0, cost.turns);
+        if let Some(cost) = self.cost(case, builder) {
+            course.turns_done_before(builder, cost.turns);
             let (engine, bank) = self.engine(Arc::new(MemoryBank::new()), None);
             engine.import(&read(&path)?).map_err(EvaluateError::pipeline)?;
             return Ok(Some(Built { bank, cost: Some(cost) }));
         }
-        let states = self.path(case, Builder::Mem0, "state.json");
+        let states = self.path(case, builder, "state.json");
         let mut state: State =
             fs::read(&states).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
-        course.turns_done_before(Builder::Mem0, state.cost.turns);
+        course.turns_done_before(builder, state.cost.turns);
         let loaded = model.get()?;
         let mut pipeline = Pipeline::new(loaded.as_ref(), embedder.as_ref());
         for known in std::mem::take(&mut state.memories) {
@@ -219,7 +220,7 @@ impl Banks<'_> {
             let turned = if self.stop.load(Ordering::Relaxed) {
                 Err(PipelineError::Stopped)
             } else {
-                pipeline.turn(at, turn.speaker(), turn.text(), None, &cancel)
+                pipeline.turn(at, turn.speaker(), turn.text(), forced.then_some(1), &cancel)
             };
             let stopped = matches!(turned, Err(PipelineError::Stopped));
             if !stopped {
@@ -229,7 +230,7 @@ impl Banks<'_> {
                 state.cost.ms += milliseconds(started);
                 state.cost.tokens = before;
                 state.cost.tokens += pipeline.usage().into();
-                course.turn(Builder::Mem0, started.elapsed());
+                course.turn(builder, started.elapsed());
             }
             if stopped || saved.elapsed() >= SAVE_EVERY {
                 state.memories = pipeline.memories().cloned().collect();

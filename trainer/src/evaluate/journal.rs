@@ -3,17 +3,19 @@
 //!
 //! `settings.json` says what the lines are of; a folder with other settings is refused. Nothing here is scored.
 //!
-//! Rooms it touches: record.
+//! Rooms it touches: record, evaluate (systems); dialogues.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use keepsake_core::model::Usage;
+use keepsake_dialogues::questions::Asked;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::EvaluateError;
+use super::systems::System;
 use crate::record::files::{self, Growing};
 use crate::record::{RecordError, lines};
 
@@ -43,6 +45,23 @@ pub struct Answered {
     pub found: Vec<Option<usize>>,
     /// For each, whether the answer was given from it.
     pub read: Vec<bool>,
+}
+
+impl Answered {
+    /// No answer.
+    pub(super) fn none(system: System, asked: &Asked) -> Self {
+        Self {
+            system: system.to_string(),
+            question: asked.id.clone(),
+            text: None,
+            nothing: None,
+            failed: None,
+            latency_ms: 0.0,
+            tokens: Tokens::default(),
+            found: Vec::new(),
+            read: Vec::new(),
+        }
+    }
 }
 
 /// What model calls cost, as a file keeps it.

@@ -72,12 +72,13 @@ pub fn operations(
             "rag and full-context manage no memories: give keepsake, keepsake+adapters or mem0".to_owned();
         return Err(EvaluateError::Nothing(why));
     }
-    if builders.contains(&Builder::Mem0) && tools.embedder.is_none() {
+    if builders.iter().copied().any(is_mem0) && tools.embedder.is_none() {
         return Err(EvaluateError::NoEmbedder);
     }
     journal::open_folder(plan.out, &plan.settings, plan.resume)?;
     let (mut lines, mut journal) = Journal::open(&plan.out.join("operations.jsonl"), |_: &Measured| true)?;
     let tasks = tasks(plan, settings)?;
+    let mut left_out = plan.material.totals.clone();
     let mut course = Course::new(work(plan, &builders, tasks.len()));
     let folder = plan.out.join("banks");
     let banks = Banks { folder: &folder, embedder: tools.embedder.clone(), given: None, stop: tools.stop };
@@ -85,7 +86,7 @@ pub fn operations(
         let model = Model::new(tools.load, adapters);
         let manages = |builder: &Builder| match builder {
             Builder::Manager { adapters: own } => *own == adapters,
-            Builder::Mem0 => !adapters,
+            Builder::Mem0 { .. } => !adapters,
             Builder::Turns => false,
         };
         for builder in builders.iter().copied().filter(manages) {
@@ -94,7 +95,7 @@ pub fn operations(
                 .filter(|line| line.system == builder.to_string())
                 .map(|line| line.item.clone())
                 .collect();
-            if builder != Builder::Mem0 {
+            if !is_mem0(builder) {
                 let whole =
                     play(builder, &tasks, &known, &model, tools, &mut lines, &mut journal, &mut course)?;
                 if !whole {
@@ -106,8 +107,17 @@ pub fn operations(
                     course.turns_done_before(builder, case.turns.len());
                     continue;
                 }
-                let Some(built) = banks.of(case, builder, &model, &mut course)? else {
-                    return Ok(Ended::Stopped);
+                let built = match banks.of(case, builder, &model, &mut course) {
+                    Ok(Some(built)) => built,
+                    Ok(None) => return Ok(Ended::Stopped),
+                    Err(EvaluateError::Pipeline(why)) => {
+                        course.say(&format!("{builder}, {}: left out: {why}", case.name));
+                        *left_out
+                            .entry(format!("{builder}: its bank could not be built: {why}"))
+                            .or_default() += 1;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
                 };
                 let mut values = of_bank(case, &built.bank)?;
                 if let Some(cost) = &built.cost {
@@ -125,8 +135,13 @@ pub fn operations(
         }
     }
     drop(course);
-    made(plan, tools, &builders, &lines, &tasks).write(plan.out)?;
+    made(plan, tools, &builders, &lines, &tasks, left_out).write(plan.out)?;
     Ok(Ended::Whole)
+}
+
+/// Whether it has operations of its own, which gold does not know.
+fn is_mem0(builder: Builder) -> bool {
+    matches!(builder, Builder::Mem0 { .. })
 }
 
 /// The turns of the stories, as many as the limit allows.
@@ -152,7 +167,7 @@ fn work(plan: &Plan<'_>, builders: &BTreeSet<Builder>, tasks: usize) -> BTreeMap
     let mut work = BTreeMap::new();
     for builder in builders {
         work.insert(Course::building(*builder), turns);
-        if *builder != Builder::Mem0 {
+        if !is_mem0(*builder) {
             work.insert(playing(*builder), tasks);
         }
     }
@@ -284,6 +299,7 @@ fn made(
     builders: &BTreeSet<Builder>,
     lines: &[Measured],
     tasks: &[Task],
+    left_out: BTreeMap<String, usize>,
 ) -> Report {
     let mut items: BTreeMap<&str, Item> = BTreeMap::new();
     let hash_of: HashMap<&str, String> =
@@ -323,7 +339,7 @@ fn made(
         judge: None,
         systems: systems.collect(),
         items,
-        left_out: plan.material.totals.clone(),
+        left_out,
         left_out_each: plan.material.left_out.clone(),
         notes,
     }

@@ -33,7 +33,7 @@ pub fn qa(plan: &Plan<'_>, tools: &Tools<'_>) -> Result<Ended, EvaluateError> {
                    `evaluate operations` looks at the banks that come of them)";
         return Err(EvaluateError::Nothing(why.to_owned()));
     }
-    if plan.systems.contains(&System::Mem0) && tools.embedder.is_none() {
+    if plan.systems.iter().any(|system| matches!(system, System::Mem0 { .. })) && tools.embedder.is_none() {
         return Err(EvaluateError::NoEmbedder);
     }
     journal::open_folder(plan.out, &plan.settings, plan.resume)?;
@@ -100,7 +100,7 @@ fn work(plan: &Plan<'_>, tools: &Tools<'_>) -> BTreeMap<String, usize> {
         let built = match system.builder() {
             Builder::Turns => false,
             Builder::Manager { .. } => tools.given.is_none(),
-            Builder::Mem0 => true,
+            Builder::Mem0 { .. } => true,
         };
         if built {
             work.insert(Course::building(system.builder()), turns);
@@ -146,7 +146,19 @@ fn ask_case(
         if done && builder == Builder::Turns {
             continue;
         }
-        let Some(built) = banks.of(case, builder, model, course)? else { return Ok(false) };
+        let built = match banks.of(case, builder, model, course) {
+            Ok(Some(built)) => built,
+            Ok(None) => return Ok(false),
+            Err(EvaluateError::Pipeline(why)) => {
+                let why = format!("its bank could not be built: {why}");
+                course.say(&format!("{builder}, {}: {why}", case.name));
+                for system in systems.iter().filter(|system| system.builder() == builder) {
+                    fail_all(*system, case, &why, answers, journal, course)?;
+                }
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if builder != Builder::Turns {
             of_banks.insert((builder.to_string(), case.name.clone()), of_bank(case, &built.bank)?);
         }
@@ -182,6 +194,28 @@ fn ask_case(
         }
     }
     Ok(true)
+}
+
+/// Notes that none of a conversation's questions could be asked.
+fn fail_all(
+    system: System,
+    case: &Case,
+    why: &str,
+    answers: &mut Vec<Answered>,
+    journal: &mut Journal,
+    course: &mut Course,
+) -> Result<(), EvaluateError> {
+    let name = system.to_string();
+    for asked in &case.questions {
+        if answers.iter().any(|line| line.system == name && line.question == asked.id) {
+            continue;
+        }
+        let line = Answered { failed: Some(why.to_owned()), ..Answered::none(system, asked) };
+        journal.add(&line)?;
+        answers.push(line);
+        course.before(&asking(system), 1);
+    }
+    Ok(())
 }
 
 /// Has all answers judged that are not yet; false where the run was stopped.
@@ -285,7 +319,7 @@ fn made(
             *counted.or_default() += 1;
         }
         let builder = system.builder();
-        if tools.given.is_none() || builder == Builder::Mem0 {
+        if tools.given.is_none() || matches!(builder, Builder::Mem0 { .. }) {
             report.bank = cost(plan, banks, builder);
         }
         let own = of_banks.iter().filter(|((of, _), _)| *of == builder.to_string()).map(|(_, values)| values);

@@ -19,7 +19,10 @@ pub enum System {
     FullContext,
     /// A pipeline of Mem0's shape: extraction, then one call that prints the memories found for the facts as JSON, each
     /// with an event. Answers from its memories.
-    Mem0,
+    Mem0 {
+        /// Whether it must take a fact from every turn: a small model left to itself mostly takes none.
+        forced: bool,
+    },
     /// The engine.
     Keepsake {
         /// How it answers.
@@ -55,7 +58,10 @@ pub enum Builder {
         adapters: bool,
     },
     /// Mem0's shape.
-    Mem0,
+    Mem0 {
+        /// Whether with a fact from every turn.
+        forced: bool,
+    },
 }
 
 /// The name of each way to answer.
@@ -70,13 +76,13 @@ const ADAPTED: &str = "+adapters";
 
 impl System {
     /// The names of all, for help.
-    pub const NAMES: &'static str = "rag, full-context, mem0, keepsake, keepsake-direct, keepsake-distil-30, \
+    pub const NAMES: &'static str = "rag, full-context, mem0, mem0-forced, keepsake, keepsake-direct, keepsake-distil-30, \
          keepsake-distil-60, keepsake-memories; the last five also with +adapters behind the name";
 
-    /// The whole table; with what has adapters where some are given.
+    /// The whole table, but for `mem0-forced`, which takes longer than all others together; with what has adapters where some are given.
     pub fn table(adapters: bool) -> Vec<Self> {
         let engine = |adapters| ANSWERS.map(|(_, answers)| Self::Keepsake { answers, adapters });
-        let mut table = vec![Self::Rag, Self::FullContext, Self::Mem0];
+        let mut table = vec![Self::Rag, Self::FullContext, Self::Mem0 { forced: false }];
         table.extend(engine(false));
         if adapters {
             table.extend(engine(true));
@@ -88,7 +94,7 @@ impl System {
     pub fn builder(self) -> Builder {
         match self {
             Self::Rag | Self::FullContext => Builder::Turns,
-            Self::Mem0 => Builder::Mem0,
+            Self::Mem0 { forced } => Builder::Mem0 { forced },
             Self::Keepsake { adapters, .. } => Builder::Manager { adapters },
         }
     }
@@ -114,7 +120,7 @@ impl System {
         let config = Config::default();
         match self {
             Self::Rag | Self::FullContext => config,
-            Self::Mem0 => Config { answers_from_turns: false, ..config },
+            Self::Mem0 { .. } => Config { answers_from_turns: false, ..config },
             Self::Keepsake { answers, .. } => match answers {
                 Answers::Shipped | Answers::Direct => config,
                 Answers::Distil30 => Config { distil: Distil::Always, retrieved: Take::Best(30), ..config },
@@ -130,7 +136,8 @@ impl fmt::Display for System {
         match self {
             Self::Rag => f.write_str("rag"),
             Self::FullContext => f.write_str("full-context"),
-            Self::Mem0 => f.write_str("mem0"),
+            Self::Mem0 { forced: false } => f.write_str("mem0"),
+            Self::Mem0 { forced: true } => f.write_str("mem0-forced"),
             Self::Keepsake { answers, adapters } => {
                 let name =
                     ANSWERS.iter().find(|(_, own)| own == answers).map_or("keepsake", |(name, _)| name);
@@ -147,7 +154,8 @@ impl FromStr for System {
         match name {
             "rag" => return Ok(Self::Rag),
             "full-context" => return Ok(Self::FullContext),
-            "mem0" => return Ok(Self::Mem0),
+            "mem0" => return Ok(Self::Mem0 { forced: false }),
+            "mem0-forced" => return Ok(Self::Mem0 { forced: true }),
             _ => {}
         }
         let (plain, adapters) = name.strip_suffix(ADAPTED).map_or((name, false), |plain| (plain, true));
@@ -164,7 +172,8 @@ impl fmt::Display for Builder {
             Self::Turns => "turns",
             Self::Manager { adapters: false } => "keepsake",
             Self::Manager { adapters: true } => "keepsake+adapters",
-            Self::Mem0 => "mem0",
+            Self::Mem0 { forced: false } => "mem0",
+            Self::Mem0 { forced: true } => "mem0-forced",
         })
     }
 }
@@ -177,7 +186,7 @@ mod tests {
     fn names_are_read_back() {
         let table = System::table(true);
         assert_eq!((System::table(false).len(), table.len()), (8, 13));
-        for system in table {
+        for system in table.into_iter().chain([System::Mem0 { forced: true }]) {
             assert_eq!(system.to_string().parse(), Ok(system));
         }
         assert!("rag+adapters".parse::<System>().unwrap_err().contains("full-context"));
