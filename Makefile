@@ -39,7 +39,7 @@ RIVALS := $(CARGO_TARGET_DIR)/rivals
 # What `make eval-smoke` evaluates on, and how many turns of it.
 EVAL_DATA ?= ../shared/data/locomo/conv-30.json
 EVAL_MSC ?= $(wildcard ../shared/data/msc/msc_personasummary-session_1-valid.txt)
-EVAL_TURNS ?= 28
+EVAL_TURNS ?= 20
 EVAL := $(CARGO_TARGET_DIR)/eval-smoke
 
 .PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin install c-tools test-c test-swift check-android test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \

@@ -315,6 +315,40 @@ fn what_cannot_be_used_is_counted_and_the_run_goes_on() {
 }
 
 #[test]
+fn a_bank_that_cannot_be_built_costs_its_own_questions_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let other = TALK.replace("Bo", "Zoe").replace("\"id\":\"", "\"id\":\"z").replace("[\"", "[\"z");
+    let files =
+        vec![write("talk.jsonl", TALK), write("other.jsonl", &other.replace("[\"zLou\"", "[\"Lou\""))];
+    let material = material(&MaterialSettings { files, ..MaterialSettings::default() }).unwrap();
+    assert_eq!(material.questions(), 6);
+    let systems = vec!["rag".parse().unwrap(), "keepsake".parse().unwrap()];
+    let run = Run { folder, material, systems, embedder: true };
+    let breaks = |request: &Request| {
+        let extracts = request.chat.user.starts_with("Conversation:");
+        if extracts && request.chat.user.contains("Zoe") { Reply::Fails } else { reply(request) }
+    };
+    let report = run.asks(breaks, None).unwrap();
+    let n = |report: &Report, system: usize| report.systems[system].groups[OVERALL]["locomo_f1"].n;
+    assert_eq!((n(&report, 0), n(&report, 1)), (6, 3));
+    let (why, lost) = report.left_out.iter().next().unwrap();
+    assert!(why.contains("its bank could not be built") && *lost == 3, "{why}");
+    // The next run builds it.
+    let stop = AtomicBool::new(false);
+    let model: Arc<dyn LanguageModel> = Arc::new(ScriptedModel::by_rule(reply));
+    let load = |_: bool| Ok::<_, ModelError>(Arc::clone(&model));
+    let tools = Tools { load: &load, embedder: run.letters(), given: None, judge: None, stop: &stop };
+    assert_eq!(qa(&run.plan("qa", &run.out(), true), &tools).unwrap(), Ended::Whole);
+    let report = Report::read(&run.out()).unwrap();
+    assert_eq!((n(&report, 0), n(&report, 1), report.left_out.len()), (6, 6, 0));
+}
+
+#[test]
 fn a_model_that_says_nothing_at_all_is_reported_not_fatal() {
     let run = Run::of(TALK, &["rag", "full-context", "mem0", "keepsake", "keepsake-distil-60"]);
     let report = run.asks(|_| "".into(), None).unwrap();
@@ -336,16 +370,16 @@ fn judge_server(
     std::thread::spawn(move || {
         for (nth, stream) in listener.incoming().enumerate() {
             let stream = stream.unwrap();
-            let (head, body) = request(&stream);
-            keeps.lock().unwrap().push(format!("{head}\n{body}"));
+            let (start, body) = request(&stream);
+            keeps.lock().unwrap().push(format!("{start}\n{body}"));
             let (status, text) = says(&body, nth);
             let reply = json!({"choices": [{"message": {"role": "assistant", "content": text}}]}).to_string();
             let mut stream = &stream;
-            let head = format!(
+            let answer = format!(
                 "HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
                 reply.len()
             );
-            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(reply.as_bytes()));
+            let _ = stream.write_all(answer.as_bytes()).and_then(|()| stream.write_all(reply.as_bytes()));
         }
     });
     (address, heard)

@@ -66,25 +66,25 @@ impl Bars {
         write(&area, &self.remark, (MARGIN, 44), 14, HPos::Left)?;
         let axis = Axis::of(self);
         let bottom = (height - AXIS) as i32;
-        for nth in 0..=axis.ticks {
-            let value = axis.step * f64::from(nth);
-            let x = axis.at(value);
-            area.draw(&PathElement::new([(x, TITLE as i32), (x, bottom)], BLACK.mix(0.13).stroke_width(1)))?;
-            write(&area, &tick(value, axis.high), (x, bottom + 14), 14, HPos::Center)?;
+        for value in axis.values() {
+            write(&area, &tick(value, axis.high), (axis.at(value), bottom + 14), 14, HPos::Center)?;
         }
         let mut y = TITLE as i32;
         for block in &self.blocks {
             write(&area, &block.heading, (MARGIN, y + HEADING as i32 / 2 + 3), 16, HPos::Left)?;
             y += HEADING as i32;
+            // Only behind bars, so that no line goes through a heading.
+            let end = y + (ROW as usize * block.rows.len()) as i32;
+            for value in axis.values() {
+                let (x, strength) = (axis.at(value), if value > 0.0 { 0.13 } else { 0.6 });
+                let line = BLACK.mix(strength).stroke_width(1);
+                area.draw(&PathElement::new([(x, y), (x, end)], line))?;
+            }
             for row in &block.rows {
                 draw_row(&area, row, &axis, y + ROW as i32 / 2)?;
                 y += ROW as i32;
             }
         }
-        area.draw(&PathElement::new(
-            [(NAMES, TITLE as i32), (NAMES, bottom)],
-            BLACK.mix(0.6).stroke_width(1),
-        ))?;
         area.present()?;
         drop(area);
         Ok(text)
@@ -125,6 +125,10 @@ impl Axis {
                 * size;
         let ticks = (most / step - 1e-9).ceil().max(1.0) as u32;
         Self { step, ticks, high: step * f64::from(ticks) }
+    }
+
+    fn values(&self) -> impl Iterator<Item = f64> + '_ {
+        (0..=self.ticks).map(|nth| self.step * f64::from(nth))
     }
 
     fn at(&self, value: f64) -> i32 {

@@ -108,7 +108,13 @@ fn lengths(report: &Report) -> Picture {
     let gold = report.systems.iter().find_map(|system| system.groups.get(OVERALL)?.get("gold_words"));
     if let Some(gold) = gold {
         let (value, whisker, text) = shown(gold);
-        rows.push(Row { name: "gold answers".to_owned(), colour: 6, value, whisker, text });
+        rows.push(Row {
+            name: "gold answers".to_owned(),
+            colour: report.systems.len(),
+            value,
+            whisker,
+            text,
+        });
     }
     Picture { file: "answer-length.svg", bars: one("Length of answers", &format!("{INTERVAL}; words"), rows) }
 }
