@@ -210,11 +210,11 @@ trainer: libtorch ## Build the trainer
 train-demo: trainer setup ## Train a small adapter on the default model, load it, and say what it is worth (about six minutes)
 	@trainer/demo/run.sh $(TRAINER) $(KEEPSAKE) "$(MODEL)" $(CARGO_TARGET_DIR)/train-demo
 
-eval-smoke: trainer setup ## Evaluate the default model beside all baselines on a few turns of LoCoMo (about eight minutes); target/eval-smoke
+eval-smoke: trainer setup ## Evaluate the default model beside all baselines on a few turns of LoCoMo (about ten minutes); target/eval-smoke
 	@[ -e "$(EVAL_DATA)" ] || { echo "$(EVAL_DATA) is not there: put LoCoMo's conversation 30 there, or name a file of conversations with EVAL_DATA=FILE (keepsake-trainer data says which are read)"; exit 1; }
 	@rm -rf $(EVAL) && mkdir -p $(EVAL)
 	$(TRAINER) evaluate end-to-end --data $(EVAL_DATA) $(addprefix --gold ,$(GOLD)) --turns $(EVAL_TURNS) --model "$(MODEL)" --judge local --out $(EVAL)/end-to-end
-	$(TRAINER) evaluate operations --stories 1 $(addprefix --data ,$(EVAL_MSC)) --conversations 2 --turns 12 --limit 8 --model "$(MODEL)" --out $(EVAL)/operations
+	$(TRAINER) evaluate operations --stories 1 $(addprefix --data ,$(EVAL_MSC)) --conversations 2 --turns 8 --limit 6 --model "$(MODEL)" --out $(EVAL)/operations
 	$(TRAINER) compare $(EVAL)/end-to-end $(EVAL)/end-to-end --a rag --b keepsake
 
 PYTORCH_ENV := $(CARGO_TARGET_DIR)/pytorch-env
