@@ -36,8 +36,14 @@ LOCOMO := $(wildcard ../shared/data/locomo/conv-*.json)
 GOLD := $(wildcard ../shared/data/locomo/gold_repaired.jsonl)
 RIVALS := $(CARGO_TARGET_DIR)/rivals
 
+# What `make eval-smoke` evaluates on, and how many turns of it.
+EVAL_DATA ?= ../shared/data/locomo/conv-30.json
+EVAL_MSC ?= $(wildcard ../shared/data/msc/msc_personasummary-session_1-valid.txt)
+EVAL_TURNS ?= 20
+EVAL := $(CARGO_TARGET_DIR)/eval-smoke
+
 .PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin install c-tools test-c test-swift check-android test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
-  bench-inference bench-growth bench-caches bench-doors libtorch trainer train-demo pytorch bench-trainer test-gpu bench-gpu torture fuzz fuzz-build fuzz-keep clean
+  bench-inference bench-growth bench-caches bench-doors libtorch trainer train-demo eval-smoke pytorch bench-trainer test-gpu bench-gpu torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -203,6 +209,13 @@ trainer: libtorch ## Build the trainer
 
 train-demo: trainer setup ## Train a small adapter on the default model, load it, and say what it is worth (about six minutes)
 	@trainer/demo/run.sh $(TRAINER) $(KEEPSAKE) "$(MODEL)" $(CARGO_TARGET_DIR)/train-demo
+
+eval-smoke: trainer setup ## Evaluate the default model beside all baselines on a few turns of LoCoMo (about ten minutes); target/eval-smoke
+	@[ -e "$(EVAL_DATA)" ] || { echo "$(EVAL_DATA) is not there: put LoCoMo's conversation 30 there, or name a file of conversations with EVAL_DATA=FILE (keepsake-trainer data says which are read)"; exit 1; }
+	@rm -rf $(EVAL) && mkdir -p $(EVAL)
+	$(TRAINER) evaluate end-to-end --data $(EVAL_DATA) $(addprefix --gold ,$(GOLD)) --turns $(EVAL_TURNS) --model "$(MODEL)" --judge local --out $(EVAL)/end-to-end
+	$(TRAINER) evaluate operations --stories 1 $(addprefix --data ,$(EVAL_MSC)) --conversations 2 --turns 8 --limit 6 --model "$(MODEL)" --out $(EVAL)/operations
+	$(TRAINER) compare $(EVAL)/end-to-end $(EVAL)/end-to-end --a rag --b keepsake
 
 PYTORCH_ENV := $(CARGO_TARGET_DIR)/pytorch-env
 

@@ -1,5 +1,5 @@
 //! Readers of other people's files: each takes a text and gives turns, or questions with their gold, or one sentence that
-//! says where it fails.
+//! says where it fails. And `recall`: how much of the questions' evidence was found.
 //!
 //! They open no files and print nothing, so that they can be fuzzed. Rooms it touches: core (types).
 
@@ -11,6 +11,7 @@ pub mod jsonl;
 pub mod locomo;
 pub mod mem0;
 pub mod questions;
+pub mod recall;
 
 /// Whether the day or the month comes first in dates like 02/03/2024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

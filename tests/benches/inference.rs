@@ -20,7 +20,7 @@ use keepsake_core::model::{
     Completion, LanguageModel, LlamaModel, LlamaSettings, Request, Role, Sampling, Usage,
 };
 use keepsake_core::prompt::chat::Chat;
-use keepsake_core::testing::memory;
+use keepsake_core::testing::{mem0, memory};
 use keepsake_core::types::{Cancel, MemoryId, NewTurn, Question, SpaceId, Timestamp};
 use keepsake_core::{Budget, Engine, Receipt, Setup};
 use keepsake_tests::{embedder, language_model_file, machine, said, setup};
@@ -34,8 +34,6 @@ use llama_cpp_2::sampling::LlamaSampler;
 use llama_cpp_2::token::LlamaToken;
 use serde::Deserialize;
 use serde_json::json;
-
-mod mem0;
 
 const THREADS: u32 = 2;
 /// Turns of the conversation that are remembered, worked as queues of so many as the second number, and how often.
@@ -491,14 +489,15 @@ fn mem0_pipeline(facts: &[String]) -> serde_json::Value {
     let (model, embedder, turns) = (model(false), embedder(), conversation());
     let mut pipeline = mem0::Pipeline::new(model.as_ref(), &embedder);
     for text in KNOWN {
-        pipeline.know(text);
+        pipeline.know(mem0::Known { text: text.to_owned(), turns: Vec::new() }).unwrap();
     }
     let started = Instant::now();
-    for (turn, facts) in compared(&turns).zip(facts) {
-        pipeline.turn(&turn.speaker, &turn.text, facts.parse().unwrap());
+    for (number, (turn, facts)) in compared(&turns).zip(facts).enumerate() {
+        let facts = Some(facts.parse().unwrap());
+        pipeline.turn(number, &turn.speaker, &turn.text, facts, &Cancel::new()).unwrap();
     }
     json!({
-        "usage": pipeline.usage(), "memories": pipeline.memories(),
+        "usage": pipeline.usage(), "memories": pipeline.memories().len(),
         "wall_ms_per_turn": milliseconds(started) / MEM0_TURNS as f64,
     })
 }

@@ -5,6 +5,7 @@
 
 pub mod algo;
 pub mod engine;
+pub mod evaluate;
 pub mod parity;
 pub mod record;
 pub mod rollout;

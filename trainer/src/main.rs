@@ -8,12 +8,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+mod evaluating;
 mod flags;
 
 use clap::{Args, Parser, Subcommand};
 use keepsake_core::config::Config;
 use keepsake_core::model::{LanguageModel, LlamaModel, LlamaSettings, Role};
 use keepsake_dialogues::questions::Layout;
+use keepsake_trainer::evaluate::EvaluateError;
+use keepsake_trainer::evaluate::compare::CompareError;
 use keepsake_trainer::parity::{ParityError, parity};
 use keepsake_trainer::record;
 use keepsake_trainer::run::{self, Begin, Ended, RunConfig, RunError};
@@ -52,6 +55,11 @@ enum Command {
     ExportVerl(ExportVerl),
     /// Judge replies, a JSON line each, for another trainer
     Reward,
+    /// Measure answers and banks, beside other ways: qa, operations or end-to-end
+    #[command(subcommand)]
+    Evaluate(evaluating::Evaluate),
+    /// Test two reports of evaluations against each other, question by question
+    Compare(evaluating::Compare),
     /// Say which files of conversations are read
     Data,
     /// Write the report of a run anew
@@ -199,6 +207,10 @@ enum Failure {
     Record(#[from] record::RecordError),
     #[error(transparent)]
     Verl(#[from] VerlError),
+    #[error(transparent)]
+    Evaluate(#[from] EvaluateError),
+    #[error(transparent)]
+    Compare(#[from] CompareError),
     #[error("{0}")]
     Other(String),
 }
@@ -245,6 +257,16 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::Reward => {
             let judged = verl::serve_rewards(std::io::stdin().lock(), std::io::stdout().lock());
             judged.map_err(|error| Failure::Other(format!("the replies cannot be read or answered: {error}")))
+        }
+        Command::Evaluate(arguments) => {
+            let stop = Arc::new(AtomicBool::new(false));
+            stop_on_signals(&stop)
+                .map_err(|error| Failure::Other(format!("Ctrl-C cannot be caught: {error}")))?;
+            Ok(evaluating::evaluate(&arguments, &stop)?)
+        }
+        Command::Compare(arguments) => {
+            evaluating::compare(&arguments)?.iter().for_each(|line| println!("{line}"));
+            Ok(())
         }
         Command::Data => {
             println!("{}", data_help());

@@ -7,7 +7,6 @@
 //! dialogues.
 
 mod plot;
-mod recall;
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,9 +20,9 @@ use keepsake_core::embed::OnnxEmbedder;
 use keepsake_core::types::{Cancel, NewTurn, SpaceId, Timestamp};
 use keepsake_core::{Budget, Engine, Filter, Kind, Search, Setup};
 use keepsake_dialogues::questions::{self, Asked, Dialogue, Gold, Layout};
+use keepsake_dialogues::recall::{Judged, Recall};
 use serde::Serialize;
 
-use self::recall::{Judged, Recall};
 use crate::args::Global;
 use crate::exit::Failure;
 use crate::open::Surroundings;

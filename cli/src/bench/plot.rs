@@ -3,10 +3,10 @@
 //! Rooms it touches: exit, bench.
 
 use keepsake_dialogues::questions::category_name;
+use keepsake_dialogues::recall::{KS, Recall};
 use plotters::prelude::*;
 
 use super::Failure;
-use super::recall::{KS, Recall};
 
 const SIZE: (u32, u32) = (720, 440);
 

@@ -1,10 +1,12 @@
-//! Stand-ins for tests, ours and a host's: a scripted model, a letter embedder, a bank that fails on demand.
+//! Stand-ins for tests, ours and a host's: a scripted model, a letter embedder, a bank that fails on demand; and a
+//! pipeline of another shape to be measured beside.
 //!
-//! Behind the feature `testing`; nothing here is for production. Rooms it touches: types, model, embed, bank.
+//! Behind the feature `testing`; nothing here is for production. Rooms it touches: types, prompt, model, embed, bank.
 
 mod faulty_bank;
 pub mod gguf;
 mod letter_embedder;
+pub mod mem0;
 mod scripted_model;
 
 pub use self::faulty_bank::{Failing, FaultyBank};

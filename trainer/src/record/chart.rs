@@ -69,7 +69,7 @@ const STACK: u64 = 300;
 /// Letters of a name in a legend.
 const NAME: usize = 20;
 
-const COLOURS: [RGBColor; 12] = [
+pub(crate) const COLOURS: [RGBColor; 12] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -84,10 +84,10 @@ const COLOURS: [RGBColor; 12] = [
     RGBColor(115, 80, 0),
 ];
 const MARK: RGBColor = RGBColor(190, 0, 0);
-const INK: RGBColor = RGBColor(40, 40, 40);
+pub(crate) const INK: RGBColor = RGBColor(40, 40, 40);
 
-type Drawn<T = ()> = Result<T, Box<dyn Error>>;
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Drawn<T = ()> = Result<T, Box<dyn Error>>;
+pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordu64, RangedCoordf64>>;
 
 /// The picture as SVG.
@@ -398,7 +398,8 @@ fn colours() -> impl Iterator<Item = RGBColor> {
     COLOURS.into_iter().cycle()
 }
 
-fn write(area: &Area<'_>, text: &str, at: (i32, i32), size: i32, across: HPos) -> Drawn {
+/// A text, at its left end, middle or right end, and at half its height, pixels.
+pub(crate) fn write(area: &Area<'_>, text: &str, at: (i32, i32), size: i32, across: HPos) -> Drawn {
     let style = ("sans-serif", size).into_font().color(&INK).pos(Pos::new(across, VPos::Center));
     Ok(area.draw(&Text::new(text.to_owned(), at, style))?)
 }

@@ -13,7 +13,7 @@ use super::RecordError;
 /// A file that grows. What was added outlives the process; what outlives the machine, [`Growing::sync`]
 /// decides.
 #[derive(Debug)]
-pub(super) struct Growing {
+pub(crate) struct Growing {
     file: File,
     path: PathBuf,
     bytes: u64,
@@ -21,19 +21,19 @@ pub(super) struct Growing {
 
 impl Growing {
     /// The file as it is, or an empty one.
-    pub(super) fn open(path: &Path) -> Result<Self, RecordError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, RecordError> {
         let failed = RecordError::io("opened", path);
         let file = File::options().append(true).create(true).open(path).map_err(&failed)?;
         let bytes = file.metadata().map_err(failed)?.len();
         Ok(Self { file, path: path.to_owned(), bytes })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 
     /// Adds all of a piece, or nothing: no later piece may stand behind half of one.
-    pub(super) fn add(&mut self, piece: &[u8]) -> Result<(), RecordError> {
+    pub(crate) fn add(&mut self, piece: &[u8]) -> Result<(), RecordError> {
         if let Err(error) = self.file.write_all(piece) {
             // The error that stopped the writing is the one to report; opening cuts off what may be left
             // over.
@@ -45,13 +45,13 @@ impl Growing {
     }
 
     /// Waits until all of it is on the disk.
-    pub(super) fn sync(&self) -> Result<(), RecordError> {
+    pub(crate) fn sync(&self) -> Result<(), RecordError> {
         self.file.sync_data().map_err(RecordError::io("written", &self.path))
     }
 }
 
 /// What a file holds; nothing if it is not there.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, RecordError> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, RecordError> {
     match fs::read(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         read => read.map_err(RecordError::io("read", path)),
@@ -59,7 +59,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, RecordError> {
 }
 
 /// Puts this in the file's place. Where that fails, what was there before still is.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);

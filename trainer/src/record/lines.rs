@@ -77,7 +77,24 @@ pub(super) fn cut<T: OfStep>(path: &Path, from_step: u64) -> Result<Vec<T>, Reco
     Ok(lines)
 }
 
-fn parse<'a, T: OfStep>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(&'a [u8], T)>, RecordError> {
+/// The lines of a file, whatever they hold, and a file that ends with the last of them: what a killed process wrote half
+/// is cut off, so that more can be added.
+pub(crate) fn whole<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RecordError> {
+    let bytes = files::read(path)?;
+    let parsed = parse(path, &bytes)?;
+    let length: usize = parsed.iter().map(|(text, _)| text.len() + 1).sum();
+    if length != bytes.len() {
+        let mut kept = Vec::with_capacity(length);
+        for (text, _) in &parsed {
+            kept.extend_from_slice(text);
+            kept.push(b'\n');
+        }
+        files::replace(path, &kept)?;
+    }
+    Ok(parsed.into_iter().map(|(_, line)| line).collect())
+}
+
+fn parse<'a, T: DeserializeOwned>(path: &Path, bytes: &'a [u8]) -> Result<Vec<(&'a [u8], T)>, RecordError> {
     let mut parsed = Vec::new();
     for (nth, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let text = line.strip_suffix(b"\n");

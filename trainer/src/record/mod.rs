@@ -8,12 +8,12 @@
 //!
 //! Rooms it touches: none.
 
-mod chart;
+pub(crate) mod chart;
 mod events;
-mod files;
+pub(crate) mod files;
 mod history;
-mod lines;
-mod numbers;
+pub(crate) mod lines;
+pub(crate) mod numbers;
 mod pictures;
 mod progress;
 mod recorder;

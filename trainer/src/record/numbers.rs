@@ -5,7 +5,7 @@
 //! Rooms it touches: none.
 
 /// A value with four digits that matter; whole numbers whole.
-pub(super) fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         value.to_string()
@@ -22,7 +22,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// A tick of an axis that is this long: as many decimals as tell neighbours apart.
-pub(super) fn tick(value: f64, axis: f64) -> String {
+pub(crate) fn tick(value: f64, axis: f64) -> String {
     // Neighbours are at least a tenth of the axis apart.
     let decimals = (1.0 - (axis * 1.001).log10().floor()).max(0.0) as usize;
     // The sum of steps that should have been 0.
@@ -39,7 +39,7 @@ pub(super) fn tick(value: f64, axis: f64) -> String {
 }
 
 /// A span of time.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..10 => format!("{seconds:.1} s"),
@@ -50,7 +50,7 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// Rounded, its thousands apart.
-pub(super) fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{:.0}", value.abs());
     let sign = if value < 0.0 && digits != "0" { "-" } else { "" };
     let mut text = sign.to_owned();

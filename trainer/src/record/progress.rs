@@ -38,17 +38,29 @@ impl Progress {
         Self { bar, pace: Pace { from_step, steps, started: Instant::now() }, lines, last: None }
     }
 
-    /// A step is done, and gave what [`super::Recorder::step`] is given.
-    pub fn step(&mut self, step: u64, values: &Values) {
+    /// Before the first of so many pieces of any other work.
+    pub fn of_pieces(pieces: u64) -> Self {
+        let progress = Self::new(0, pieces);
+        progress.bar.set_message("");
+        progress
+    }
+
+    /// So many pieces are done; `text` says what a person should know.
+    pub fn at(&mut self, done: u64, text: &str) {
         let now = Instant::now();
-        let text = self.pace.line(now, step + 1, values);
-        let due = step + 1 == self.pace.steps || self.last.is_none_or(|last| now - last >= LINE_EVERY);
+        let due = done == self.pace.steps || self.last.is_none_or(|last| now - last >= LINE_EVERY);
         if self.lines && due {
             self.last = Some(now);
-            self.say(&text);
+            self.say(text);
         }
-        self.bar.set_position(step + 1);
-        self.bar.set_message(text);
+        self.bar.set_position(done);
+        self.bar.set_message(text.to_owned());
+    }
+
+    /// A step is done, and gave what [`super::Recorder::step`] is given.
+    pub fn step(&mut self, step: u64, values: &Values) {
+        let text = self.pace.line(Instant::now(), step + 1, values);
+        self.at(step + 1, &text);
     }
 
     /// A line for the person, above the bar.

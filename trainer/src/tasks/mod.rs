@@ -153,7 +153,7 @@ pub(crate) fn texts(engine: &Engine) -> Result<Vec<String>, TaskError> {
 }
 
 /// What an engine holds.
-fn contents(engine: &Engine) -> Result<Contents, TaskError> {
+pub(crate) fn contents(engine: &Engine) -> Result<Contents, TaskError> {
     let moved = |error: &dyn std::fmt::Display| TaskError::Moved(error.to_string());
     let mut bytes = Vec::new();
     engine.export(&[], &mut bytes).map_err(|error| moved(&error))?;

@@ -1,29 +1,42 @@
 //! Evidence recall: of each question's evidence, what is among the first k.
 //!
-//! Rooms it touches: none.
+//! Retrieval is measured by it (`keepsake bench retrieval`), and answers are beside it (`keepsake-trainer evaluate`).
+//!
+//! Rooms it touches: questions.
 
 use std::collections::BTreeMap;
 
-use keepsake_dialogues::questions::category_name;
 use serde::Serialize;
 
+use crate::questions::category_name;
+
 /// The k that are reported.
-pub(super) const KS: [usize; 4] = [5, 10, 30, 60];
+pub const KS: [usize; 4] = [5, 10, 30, 60];
 
 /// A question's evidence and where it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Judged {
+pub struct Judged {
     /// The kind of question.
-    pub(super) category: String,
+    pub category: String,
     /// For each piece of evidence, its place from 0; `None` where it was not found.
     places: Vec<Option<usize>>,
 }
 
 impl Judged {
     /// Where `gold` stands among what was found.
-    pub(super) fn new(category: &str, gold: &[String], found: &[String]) -> Self {
+    pub fn new(category: &str, gold: &[String], found: &[String]) -> Self {
         let place = |wanted: &String| found.iter().position(|found| found == wanted);
         Self { category: category.to_owned(), places: gold.iter().map(place).collect() }
+    }
+
+    /// Where `gold` stands, by its places from 0.
+    pub fn at(category: &str, places: Vec<Option<usize>>) -> Self {
+        Self { category: category.to_owned(), places }
+    }
+
+    /// The places.
+    pub fn places(&self) -> &[Option<usize>] {
+        &self.places
     }
 
     fn hits(&self, k: usize) -> usize {
@@ -33,30 +46,30 @@ impl Judged {
 
 /// Figures of many questions, percent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(super) struct Recall {
+pub struct Recall {
     /// How many questions.
-    pub(super) n: usize,
+    pub n: usize,
     /// By k.
-    pub(super) at: BTreeMap<usize, At>,
+    pub at: BTreeMap<usize, At>,
     /// The same for each kind of question.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) by_category: BTreeMap<String, Recall>,
+    pub by_category: BTreeMap<String, Recall>,
 }
 
 /// Of the questions, the percentage; of the evidence, the mean over questions.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub(super) struct At {
+pub struct At {
     /// At least one piece is there.
-    pub(super) any: f64,
+    pub any: f64,
     /// The mean part that is there.
-    pub(super) fraction: f64,
+    pub fraction: f64,
     /// Every piece is there.
-    pub(super) all: f64,
+    pub all: f64,
 }
 
 impl Recall {
     /// Over these questions, each with at least one piece of evidence.
-    pub(super) fn of(judged: &[Judged]) -> Self {
+    pub fn of(judged: &[Judged]) -> Self {
         let mut by: BTreeMap<String, Vec<&Judged>> = BTreeMap::new();
         for one in judged {
             by.entry(one.category.clone()).or_default().push(one);
@@ -83,7 +96,7 @@ impl Recall {
     }
 
     /// A table.
-    pub(super) fn lines(&self, units: &str) -> Vec<String> {
+    pub fn lines(&self, units: &str) -> Vec<String> {
         let heads = ["any", "fraction", "all"].map(|what| {
             KS.iter()
                 .map(|k| format!("{:>9}", format!("{what}@{k}").replace("fraction", "part")))
