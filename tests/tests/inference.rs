@@ -230,6 +230,22 @@ fn a_full_context_makes_room_for_what_comes() {
     }
 }
 
+#[test]
+fn a_turn_that_is_too_long_for_the_others_is_worked_between_them() {
+    let _alone = alone();
+    let [plain, ours] = tiny();
+    let long = format!("{} and one more.", "I bought a green apple".repeat(60));
+    let asked = [SAID[0].1, &long, SAID[2].1, &long].map(extraction);
+    for request in &asked {
+        assert_eq!(complete(&*ours, request).text, complete(&*plain, request).text);
+    }
+    // The standing instruction is kept for both kinds of contexts.
+    let usage = complete(&*ours, &asked[0]).usage;
+    assert!(usage.evaluated_tokens < usage.prompt_tokens, "{usage:?}");
+    let usage = complete(&*ours, &asked[1]).usage;
+    assert!(usage.evaluated_tokens < usage.prompt_tokens, "{usage:?}");
+}
+
 /// A request of ours: its standing instruction is fixed wording.
 fn extraction(text: &str) -> Request {
     extraction_within(text, 40)

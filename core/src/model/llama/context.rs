@@ -73,9 +73,11 @@ impl Shape {
         kept && matches!(self, Self::Lanes { .. })
     }
 
-    /// Names how keys and values are kept: what one shape wrote, another one cannot read.
+    /// Names how keys and values are kept: what one shape wrote, another one cannot read. llama.cpp takes a stream's state
+    /// only into a context of as many streams.
     pub(super) fn kind(self) -> &'static str {
         match self {
+            Self::Lanes { count: 1, .. } => "lane",
             Self::Lanes { .. } => "lanes",
             Self::Long(_) => "long",
         }

@@ -322,9 +322,17 @@ impl<'model> Session<'model> {
         let Some(context) = &mut self.context else { return Ok(false) };
         let tokens = &lane.tokens[..lane.start];
         let start = Start { adapter, kind: context.shape.kind(), tokens };
-        if let Some(known) = self.starts.iter().find(|known| known.is(start)) {
-            context.put_back(lane.stream, tokens, &known.snapshot)?;
-            return Ok(true);
+        if let Some(at) = self.starts.iter().position(|known| known.is(start)) {
+            match context.put_back(lane.stream, tokens, &self.starts[at].snapshot) {
+                Ok(()) => return Ok(true),
+                // It is read anew: what was only kept for speed must not keep a turn from being worked.
+                Err(Failure(what)) => {
+                    log::warn!("a prompt's start could not be put back: {what}");
+                    self.starts.remove(at);
+                    context.empty(lane.stream)?;
+                    return Ok(false);
+                }
+            }
         }
         let Some(states) = &self.states else { return Ok(false) };
         let sequence = lane.stream as i32;
