@@ -9,7 +9,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{
-    ALL, PART, alike, apart, busy_lora, engine, furthest, gradients, numbers, tiny_base, trees, weight,
+    ALL, PART, alike, apart, asks, busy_lora, engine, furthest, gradients, numbers, tiny_base, trees, weight,
 };
 use keepsake_trainer::engine::local::{LocalEngine, LocalSettings, Where};
 use keepsake_trainer::engine::{AdamW, Ask, Choice, Dice, Part, PolicyEngine, Tree};
@@ -58,14 +58,7 @@ fn a_beginning_that_different_prompts_share_changes_nothing() {
         assert!(off < 1e-5, "{architecture:?}: {off}");
         assert!(absolute(&gradient, &other_gradient) < 1e-5, "{architecture:?}");
 
-        let ask = |(at, tree): (usize, Tree)| Ask {
-            prompt: tree.prompt.into(),
-            grammar: None,
-            max_tokens: 6,
-            temperature: 1.0,
-            dice: Dice::new(&[at as u64]),
-        };
-        let asks: Vec<Ask> = alike().into_iter().rev().enumerate().map(ask).collect();
+        let asks = asks(alike().into_iter().rev());
         let (written, other) = (shared.sample(PART, &asks).unwrap(), apart.sample(PART, &asks).unwrap());
         for (one, other) in written.iter().zip(&other) {
             assert_eq!(one.branch, other.branch, "{architecture:?}");

@@ -6,9 +6,9 @@
 
 mod common;
 
-use common::{ALL, PART, alike, busy_lora, engine, gradients, numbers, tiny_base};
+use common::{ALL, PART, alike, asks, busy_lora, engine, gradients, numbers, tiny_base};
 use keepsake_trainer::engine::local::Where;
-use keepsake_trainer::engine::{Ask, Dice, PolicyEngine, Tree, Written};
+use keepsake_trainer::engine::{Ask, PolicyEngine, Tree, Written};
 
 /// Of the same base, in bfloat16 as GPUs compute: its rounding is what they differ by, 0.004 of a log-probability in the
 /// mean for this Llama and 0.045 for this Qwen2, whose biases are large (one H200).
@@ -29,14 +29,7 @@ fn a_gpu_says_what_the_processor_says() {
         assert!(off < 0.1, "{architecture:?}: {off}");
         assert!(alike_as > 0.999, "{architecture:?}: {alike_as}");
 
-        let ask = |(at, tree): (usize, Tree)| Ask {
-            prompt: tree.prompt.into(),
-            grammar: None,
-            max_tokens: 6,
-            temperature: 1.0,
-            dice: Dice::new(&[at as u64]),
-        };
-        let asks: Vec<Ask> = alike().into_iter().enumerate().map(ask).collect();
+        let asks = asks(alike().into_iter());
         let written = gpu.sample(PART, &asks).unwrap();
         let tree = |(ask, written): (&Ask, &Written)| Tree {
             prompt: ask.prompt.to_vec(),

@@ -15,7 +15,6 @@ use std::time::Instant;
 use fastrand::Rng;
 use keepsake_core::bank::Bank;
 use keepsake_core::config::Config;
-use keepsake_core::device_clock;
 use keepsake_core::types::{MemoryState, NewTurn, SpaceId, Turn, TurnId};
 use keepsake_core::when;
 use sha2::{Digest, Sha256};
@@ -25,7 +24,7 @@ use super::course::Course;
 use super::journal::{self, Journal, Measured};
 use super::material::{Case, hex};
 use super::measure::Values;
-use super::report::{Item, Report, SCHEMA, SystemReport, groups};
+use super::report::{Item, Report, SystemReport, groups};
 use super::support::Words;
 use super::systems::Builder;
 use super::{Ended, EvaluateError, Model, Plan, Tools};
@@ -329,20 +328,7 @@ fn made(
     if tools.embedder.is_none() {
         notes.push("no embedder: memories were looked up by words only".to_owned());
     }
-    Report {
-        schema: SCHEMA.to_owned(),
-        what: plan.what.to_owned(),
-        made: device_clock().to_string(),
-        settings: plan.settings.clone(),
-        resamples: plan.resamples,
-        seed: plan.seed,
-        judge: None,
-        systems: systems.collect(),
-        items,
-        left_out,
-        left_out_each: plan.material.left_out.clone(),
-        notes,
-    }
+    Report { systems: systems.collect(), items, left_out, notes, ..Report::of(plan) }
 }
 
 /// Names a conversation by its turns.

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use keepsake_core::device_clock;
 use keepsake_dialogues::questions::Asked;
 use keepsake_dialogues::recall::{Judged, Recall};
 use sha2::{Digest, Sha256};
@@ -22,7 +21,7 @@ use super::judge::{Judge, verdict};
 use super::material::{Case, hex};
 use super::measure::{Values, values};
 use super::operations::of_bank;
-use super::report::{self, Item, Report, SCHEMA, SystemReport, groups, summaries};
+use super::report::{self, Item, Report, SystemReport, groups, summaries};
 use super::systems::{Builder, System};
 use super::{Ended, EvaluateError, Model, Plan, Tools};
 
@@ -343,20 +342,8 @@ fn made(
             *left_out.entry(format!("{}: {why}", line.system)).or_default() += 1;
         }
     }
-    Report {
-        schema: SCHEMA.to_owned(),
-        what: plan.what.to_owned(),
-        made: device_clock().to_string(),
-        settings: plan.settings.clone(),
-        resamples: plan.resamples,
-        seed: plan.seed,
-        judge: tools.judge.as_ref().map(Judge::to_string),
-        systems: systems.collect(),
-        items,
-        left_out,
-        left_out_each: plan.material.left_out.clone(),
-        notes,
-    }
+    let judge = tools.judge.as_ref().map(Judge::to_string);
+    Report { judge, systems: systems.collect(), items, left_out, notes, ..Report::of(plan) }
 }
 
 /// Building all conversations' banks; `None` where nothing was built.

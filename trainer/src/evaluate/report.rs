@@ -4,12 +4,13 @@
 //! weights. `report.json` holds no text of a conversation, question or answer, so that it may be passed on where the data
 //! may not; `answers.jsonl` beside it does.
 //!
-//! Rooms it touches: evaluate (journal, material, measure, stats, banks); dialogues (recall).
+//! Rooms it touches: evaluate (journal, material, measure, stats, banks); dialogues (recall); of core: engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
+use keepsake_core::device_clock;
 use keepsake_dialogues::recall::Recall;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,7 +19,7 @@ use super::banks::Cost;
 use super::material::LeftOut;
 use super::measure::Values;
 use super::stats::{Sample, interval, quantile};
-use super::{EvaluateError, pictures, table};
+use super::{EvaluateError, Plan, pictures, table};
 use crate::record::{RecordError, files};
 
 /// What `report.json` says it is.
@@ -168,6 +169,24 @@ pub(super) fn recall(recall: &Recall) -> Option<Value> {
 }
 
 impl Report {
+    /// One of a plan in which nothing was found yet.
+    pub(super) fn of(plan: &Plan<'_>) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            what: plan.what.to_owned(),
+            made: device_clock().to_string(),
+            settings: plan.settings.clone(),
+            resamples: plan.resamples,
+            seed: plan.seed,
+            judge: None,
+            items: Vec::new(),
+            systems: Vec::new(),
+            left_out: BTreeMap::new(),
+            left_out_each: plan.material.left_out.clone(),
+            notes: Vec::new(),
+        }
+    }
+
     /// The categories, in order.
     pub fn categories(&self) -> BTreeSet<&str> {
         self.items.iter().map(|item| item.category.as_str()).collect()

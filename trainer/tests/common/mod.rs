@@ -10,7 +10,7 @@ use std::sync::Arc;
 use keepsake_core::model::Tokenizer;
 use keepsake_core::testing::gguf::GgufWriter;
 use keepsake_trainer::engine::local::{LocalEngine, LocalSettings, Where};
-use keepsake_trainer::engine::{Branch, Choice, Part, PolicyEngine, Scores, Tree};
+use keepsake_trainer::engine::{Ask, Branch, Choice, Dice, Part, PolicyEngine, Scores, Tree};
 use keepsake_trainer::weights::{Architecture, Base, Lora};
 
 pub const WIDTH: u64 = 32;
@@ -235,4 +235,16 @@ pub fn alike() -> Vec<Tree> {
         tree.prompt = (50..90).chain(own).collect();
     }
     trees
+}
+
+/// Asks for six tokens behind each tree's prompt.
+pub fn asks(trees: impl Iterator<Item = Tree>) -> Vec<Ask> {
+    let ask = |(at, tree): (usize, Tree)| Ask {
+        prompt: tree.prompt.into(),
+        grammar: None,
+        max_tokens: 6,
+        temperature: 1.0,
+        dice: Dice::new(&[at as u64]),
+    };
+    trees.enumerate().map(ask).collect()
 }
