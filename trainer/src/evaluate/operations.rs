@@ -265,11 +265,13 @@ pub(super) fn of_bank(case: &Case, bank: &Arc<dyn Bank>) -> Result<Values, Evalu
     if let (Some(story), Some(last)) = (&case.story, case.turns.len().checked_sub(1)) {
         let texts: Vec<&str> = memories.iter().map(|memory| memory.text.as_str()).collect();
         let score = bank_score(story, last, &texts);
-        for (name, value) in
-            [("bank_precision", score.precision), ("bank_recall", score.recall), ("bank_f1", score.f1())]
-        {
-            values.insert(name.to_owned(), (value, 1.0));
+        let mut put = |name: &str, value: f64| values.insert(name.to_owned(), (value, 1.0));
+        // An empty bank says nothing that could be right or wrong.
+        if !texts.is_empty() {
+            put("bank_precision", score.precision);
         }
+        put("bank_recall", score.recall);
+        put("bank_f1", score.f1());
     }
     Ok(values)
 }
