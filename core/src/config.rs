@@ -186,11 +186,12 @@ impl Default for Ranking {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Distil {
-    /// The model, where it was trained for the answer agent's prompts (an adapter); the retrieval order
-    /// otherwise. Untrained, SmolLM2-135M falls from 33 to 18 points of F1 by distilling, at four times the
+    /// The model, where it was trained to (an adapter says so); the retrieval order otherwise. Untrained, SmolLM2-135M falls from 33 to 18 points of F1 by distilling, at four times the
     /// time (same 30 questions as for `answer_tokens`).
     #[default]
     Trained,
     /// Always the model: one call more for each answer.
     Always,
+    /// Never the model: the best hits, in the order of retrieval.
+    Never,
 }

@@ -16,7 +16,7 @@ use keepsake_core::model::{Role, Tokenizer};
 use keepsake_trainer::engine::local::{LocalEngine, LocalSettings, Where};
 use keepsake_trainer::engine::{Branch, Choice, Part, PolicyEngine, Token, Tree};
 use keepsake_trainer::parity::parity;
-use keepsake_trainer::weights::{Base, Label, write_adapter};
+use keepsake_trainer::weights::{Base, Bits, Label, write_adapter};
 use serde_json::{Value, json};
 
 const THREADS: usize = 2;
@@ -138,8 +138,8 @@ fn compared(engine: &mut LocalEngine, base: &Base, model: &Path) -> keepsake_tra
     }
     let file = tempfile::NamedTempFile::new().unwrap();
     let wording = keepsake_core::prompt::fingerprint();
-    let label = Label { role: Role::Manager, base_sha256: base.sha256().unwrap(), wording };
-    write_adapter(file.path(), base.shape(), &lora, &label).unwrap();
+    let label = Label { role: Role::Manager, distils: true, base_sha256: base.sha256().unwrap(), wording };
+    write_adapter(file.path(), base.shape(), &lora, &label, Bits::F32).unwrap();
     parity(model, file.path()).unwrap()
 }
 

@@ -45,6 +45,8 @@ enum Command {
     Held(Held),
     /// Compare an adapter in llama.cpp with the trainer, token by token
     Parity(Parity),
+    /// Write an adapter in 16 bits, half as large, to be shipped
+    Halve(Halve),
     /// Turn an adapter into PEFT's files
     ToPeft(ToPeft),
     /// Turn PEFT's files into an adapter
@@ -81,6 +83,7 @@ fn data_help() -> String {
         "LoCoMo: its JSON files, a list of conversations or one alone.\n\
          LongMemEval: its JSON files, oracle or with haystacks.\n\
          Multi-Session Chat: the persona summaries, a conversation a line; notes, no questions.\n\
+         FriendsQA: its JSON files.\n\
          JSON lines of your own. {}",
         Layout::JSONL
     )
@@ -125,6 +128,19 @@ struct Parity {
 }
 
 #[derive(Args)]
+struct Halve {
+    /// The base
+    #[arg(long)]
+    model: PathBuf,
+    /// The adapter
+    #[arg(long)]
+    adapter: PathBuf,
+    /// The file to write
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Args)]
 struct ToPeft {
     /// The base
     #[arg(long)]
@@ -151,6 +167,9 @@ struct FromPeft {
     /// Whose adapter it is: manager or answer
     #[arg(long, value_parser = role)]
     role: Role,
+    /// An answer agent that was trained to answer from the best hits at once, without picking memories first
+    #[arg(long)]
+    direct: bool,
     /// The file to write
     #[arg(long)]
     out: PathBuf,
@@ -240,17 +259,22 @@ fn work(command: Command) -> Result<(), Failure> {
             );
             Ok(())
         }
+        Command::Halve(Halve { model, adapter, out }) => {
+            let base = Base::open(&model)?;
+            let (lora, label) = weights::read_adapter(&adapter, base.shape())?;
+            Ok(weights::write_adapter(&out, base.shape(), &lora, &label, weights::Bits::F16)?)
+        }
         Command::ToPeft(ToPeft { model, adapter, out, base_name }) => {
             let base = Base::open(&model)?;
             let (lora, _) = weights::read_adapter(&adapter, base.shape())?;
             Ok(weights::write_peft(&out, base.shape(), &lora, &base_name)?)
         }
-        Command::FromPeft(FromPeft { model, peft, role, out }) => {
+        Command::FromPeft(FromPeft { model, peft, role, direct, out }) => {
             let base = Base::open(&model)?;
             let lora = weights::read_peft(&peft, base.shape())?;
             let wording = keepsake_core::prompt::fingerprint();
-            let label = weights::Label { role, base_sha256: base.sha256()?, wording };
-            Ok(weights::write_adapter(&out, base.shape(), &lora, &label)?)
+            let label = weights::Label { role, distils: !direct, base_sha256: base.sha256()?, wording };
+            Ok(weights::write_adapter(&out, base.shape(), &lora, &label, weights::Bits::F32)?)
         }
         Command::Merge(arguments) => merge(&arguments),
         Command::ExportVerl(arguments) => export_verl(&arguments),

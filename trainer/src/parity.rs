@@ -8,7 +8,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use keepsake_core::config::Config;
+use keepsake_core::config::{Config, Distil};
 use keepsake_core::model::{ModelError, Scorer, Tokenizer};
 use serde::Serialize;
 
@@ -73,7 +73,9 @@ pub fn parity(model: &Path, adapter: &Path) -> Result<Found, ParityError> {
     let tokenizer = Arc::new(Tokenizer::open(model, None)?);
     let mut trees = Vec::new();
     let story = Story::new(1 << 33, &WorldSettings { split: Split::Held, ..WorldSettings::default() });
-    for sample in tasks::sft::of_role(tasks::sft::samples(&story, &Config::default(), 12)?, label.role) {
+    let distil = if label.distils { Distil::Always } else { Distil::Never };
+    let config = Config { distil, ..Config::default() };
+    for sample in tasks::sft::of_role(tasks::sft::samples(&story, &config, 12)?, label.role) {
         trees.extend(tasks::sft::tree(&tokenizer, &sample, 4096)?);
     }
     let every = trees.len().div_ceil(REPLIES).max(1);

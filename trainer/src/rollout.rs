@@ -9,7 +9,9 @@
 use std::ops::ControlFlow;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use keepsake_core::model::{Completion, LanguageModel, ModelError, Request, Role, Stop, Tokenizer, Usage};
+use keepsake_core::model::{
+    Completion, LanguageModel, ModelError, Request, Role, Skill, Stop, Tokenizer, Usage,
+};
 use keepsake_core::types::Cancel;
 
 use crate::engine::{Ask, Dice, EngineError, Part, PolicyEngine, Token, Written};
@@ -230,7 +232,7 @@ impl LanguageModel for Seat {
     }
 
     /// What is trained here will be loaded as an adapter of its agent there.
-    fn is_trained_for(&self, _role: Role) -> bool {
+    fn is_trained_to(&self, _skill: Skill) -> bool {
         true
     }
 

@@ -11,8 +11,8 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::Role;
 use super::gguf::{Gguf, GgufError};
+use super::{Role, Skill};
 
 /// Key of the role in an adapter's head: `manager` or `answer`.
 pub const ROLE_KEY: &str = "keepsake.role";
@@ -20,6 +20,12 @@ pub const ROLE_KEY: &str = "keepsake.role";
 pub const BASE_KEY: &str = "keepsake.base_sha256";
 /// Key of the wording's name, see [`crate::prompt::fingerprint`].
 pub const WORDING_KEY: &str = "keepsake.prompt_fingerprint";
+/// Key of how the answer agent was trained to answer: [`DISTILLED`], as without this key, or [`DIRECT`].
+pub const ANSWERS_KEY: &str = "keepsake.answers";
+/// From the memories that it picks (Memory-R1, section 3.2).
+pub const DISTILLED: &str = "distilled";
+/// From the best hits at once: what a small model learns best (ARCHITECTURE.md, "Answering").
+pub const DIRECT: &str = "direct";
 
 /// Why an adapter is refused.
 #[derive(Debug, thiserror::Error)]
@@ -65,13 +71,19 @@ pub enum Misfit {
         /// The name of the wording here.
         expected: String,
     },
+    /// It was trained to answer in a way that is not known here.
+    #[error(
+        "it answers in a way that this version does not know ({0}); use a newer version, or an adapter made for this one"
+    )]
+    Answers(String),
     /// llama.cpp did not take it.
     #[error("llama.cpp refused it: its tensors do not fit the base model")]
     Refused,
 }
 
-/// Checks that the adapter at `path` is for `role`, for a base whose SHA-256 is `base`, and for `wording`.
-pub fn check(path: &Path, role: Role, base: &str, wording: &str) -> Result<(), Misfit> {
+/// Checks that the adapter at `path` is for `role`, for a base whose SHA-256 is `base`, and for `wording`; gives what it was
+/// trained to do beyond the steps of every model.
+pub fn check(path: &Path, role: Role, base: &str, wording: &str) -> Result<Option<Skill>, Misfit> {
     if !path.is_file() {
         return Err(Misfit::Missing);
     }
@@ -90,7 +102,12 @@ pub fn check(path: &Path, role: Role, base: &str, wording: &str) -> Result<(), M
     if found_wording != wording {
         return Err(Misfit::Wording { found: found_wording, expected: wording.to_owned() });
     }
-    Ok(())
+    match (role, head.text(ANSWERS_KEY)) {
+        (Role::Manager, _) => Ok(Some(Skill::Decide)),
+        (Role::Answer, None | Some(DISTILLED)) => Ok(Some(Skill::Distil)),
+        (Role::Answer, Some(DIRECT)) => Ok(None),
+        (Role::Answer, Some(other)) => Err(Misfit::Answers(other.to_owned())),
+    }
 }
 
 /// SHA-256 of a file, in hexadecimal.
@@ -127,7 +144,10 @@ mod tests {
     #[test]
     fn an_adapter_is_refused_by_name_unless_everything_fits() {
         let check = |file: &tempfile::NamedTempFile| check(file.path(), Role::Manager, BASE, WORDING);
-        assert!(check(&adapter("adapter", Some("manager"), "AB12", WORDING)).is_ok());
+        assert_eq!(
+            check(&adapter("adapter", Some("manager"), "AB12", WORDING)).unwrap(),
+            Some(Skill::Decide)
+        );
         assert!(matches!(
             check(&adapter("model", Some("manager"), BASE, WORDING)),
             Err(Misfit::NotAnAdapter)
@@ -149,6 +169,24 @@ mod tests {
             super::check(Path::new("/nowhere"), Role::Answer, BASE, WORDING),
             Err(Misfit::Missing)
         ));
+    }
+
+    #[test]
+    fn an_answer_agents_adapter_says_whether_it_distils() {
+        let skill = |answers: Option<&str>| {
+            let mut writer = GgufWriter::new().text("general.type", "adapter").text("adapter.type", "lora");
+            writer = writer.text(ROLE_KEY, "answer").text(BASE_KEY, BASE).text(WORDING_KEY, WORDING);
+            if let Some(answers) = answers {
+                writer = writer.text(ANSWERS_KEY, answers);
+            }
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), writer.finish()).unwrap();
+            check(file.path(), Role::Answer, BASE, WORDING)
+        };
+        assert_eq!(skill(None).unwrap(), Some(Skill::Distil));
+        assert_eq!(skill(Some(DISTILLED)).unwrap(), Some(Skill::Distil));
+        assert_eq!(skill(Some(DIRECT)).unwrap(), None);
+        assert!(matches!(skill(Some("by heart")), Err(Misfit::Answers(_))));
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub use self::scorer::Scorer;
 pub use self::tokenizer::{Tokenizer, Writing};
 use self::worker::{Event, Job};
 use super::gguf::{Gguf, GgufError};
-use super::{Completion, LanguageModel, ModelError, Request, Role, adapter};
+use super::{Completion, LanguageModel, ModelError, Request, Role, Skill, adapter};
 use crate::prompt;
 use crate::prompt::chat::ChatFormat;
 use crate::types::Cancel;
@@ -106,7 +106,7 @@ pub struct LlamaModel {
     jobs: Mutex<Option<Sender<Job>>>,
     thread: Option<JoinHandle<()>>,
     context_tokens: usize,
-    adapted: BTreeSet<Role>,
+    skills: BTreeSet<Skill>,
     at_once: usize,
     gentle: Arc<AtomicBool>,
     answers_wait: Arc<AtomicUsize>,
@@ -117,7 +117,7 @@ impl LlamaModel {
     pub fn load(settings: &LlamaSettings) -> Result<Self, ModelError> {
         let head = read_head(&settings.model)?;
         let format = chat_format(&settings.model, &head)?;
-        check_adapters(settings)?;
+        let skills = check_adapters(settings)?;
         let trained = head.of_architecture("context_length").unwrap_or(u64::from(settings.context_tokens));
         let context_tokens = u64::from(settings.context_tokens).min(trained) as u32;
         memory::check(settings, &head, context_tokens)?;
@@ -145,7 +145,7 @@ impl LlamaModel {
             jobs: Mutex::new(Some(jobs)),
             thread: Some(thread),
             context_tokens: context_tokens as usize,
-            adapted: settings.adapters.keys().copied().collect(),
+            skills,
             at_once: if settings.shortcuts { session::LANES as usize } else { 1 },
             gentle,
             answers_wait,
@@ -223,8 +223,8 @@ impl LanguageModel for LlamaModel {
         self.context_tokens
     }
 
-    fn is_trained_for(&self, role: Role) -> bool {
-        self.adapted.contains(&role)
+    fn is_trained_to(&self, skill: Skill) -> bool {
+        self.skills.contains(&skill)
     }
 
     fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
@@ -295,19 +295,22 @@ fn chat_format(path: &Path, head: &Gguf) -> Result<ChatFormat, ModelError> {
         .ok_or_else(|| ModelError::ChatFormat { path: path.to_owned() })
 }
 
-fn check_adapters(settings: &LlamaSettings) -> Result<(), ModelError> {
+/// What the adapters were trained to do; each must be for its place here.
+fn check_adapters(settings: &LlamaSettings) -> Result<BTreeSet<Skill>, ModelError> {
     if settings.adapters.is_empty() {
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
     let base = adapter::file_sha256(&settings.model).map_err(|error| ModelError::Unusable {
         path: settings.model.clone(),
         what: format!("it cannot be read: {error}"),
     })?;
+    let mut skills = BTreeSet::new();
     for (role, path) in &settings.adapters {
-        adapter::check(path, *role, &base, &prompt::fingerprint())
+        let skill = adapter::check(path, *role, &base, &prompt::fingerprint())
             .map_err(|why| ModelError::Adapter { path: path.clone(), why })?;
+        skills.extend(skill);
     }
-    Ok(())
+    Ok(skills)
 }
 
 /// llama.cpp is started once in a process and never stopped.

@@ -41,13 +41,22 @@ impl Role {
     }
 }
 
+/// What is asked only of a model that was trained to do it: others do it worse than a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Skill {
+    /// Deciding that a fact is not worth keeping.
+    Decide,
+    /// Picking the memories that an answer is given from.
+    Distil,
+}
+
 /// A language model. Blocking; may be called from many threads, which then wait for each other.
 pub trait LanguageModel: Send + Sync {
     /// Tokens of prompt and reply together that it can hold.
     fn context_tokens(&self) -> usize;
 
-    /// Whether it was trained for this agent's prompts.
-    fn is_trained_for(&self, _role: Role) -> bool {
+    /// Whether it was trained to do this with this version's prompts.
+    fn is_trained_to(&self, _skill: Skill) -> bool {
         false
     }
 

@@ -9,7 +9,7 @@
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::model::{Completion, LanguageModel, ModelError, Request, Role, Sampling, Stop, Usage};
+use crate::model::{Completion, LanguageModel, ModelError, Request, Sampling, Skill, Stop, Usage};
 use crate::types::Cancel;
 
 /// A model with completions that it gave ahead.
@@ -53,8 +53,8 @@ impl LanguageModel for Ahead<'_> {
         self.model.context_tokens()
     }
 
-    fn is_trained_for(&self, role: Role) -> bool {
-        self.model.is_trained_for(role)
+    fn is_trained_to(&self, skill: Skill) -> bool {
+        self.model.is_trained_to(skill)
     }
 
     fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
@@ -97,6 +97,7 @@ impl LanguageModel for Ahead<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Role;
     use crate::prompt::chat::Chat;
     use crate::testing::{Reply, ScriptedModel};
 

@@ -12,7 +12,7 @@ use super::retrieve::{Hit, Meaning, Retrieved};
 use crate::bank::{Bank, BankError};
 use crate::config::{Config, Distil};
 use crate::embed::EmbedError;
-use crate::model::{LanguageModel, ModelError, Request, Role, Sampling, Stop, Usage};
+use crate::model::{LanguageModel, ModelError, Request, Role, Sampling, Skill, Stop, Usage};
 use crate::prompt;
 use crate::prompt::distil::Evidence;
 use crate::types::{Cancel, MemoryState, Question, Timestamp, UnitId};
@@ -108,7 +108,11 @@ pub fn answer(
     sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
 ) -> Result<Answer, AskError> {
     let started = Instant::now();
-    let distils = config.distil == Distil::Always || model.is_trained_for(Role::Answer);
+    let distils = match config.distil {
+        Distil::Trained => model.is_trained_to(Skill::Distil),
+        Distil::Always => true,
+        Distil::Never => false,
+    };
     let budget = if distils { config.distil_tokens.max(config.answer_tokens) } else { config.answer_tokens };
     let read = within_budget(bank, model, &retrieved.hits, budget)?;
     let mut answer = Answer {

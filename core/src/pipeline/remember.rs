@@ -16,7 +16,7 @@ use crate::config::{Config, Take};
 use crate::decision::{Applied, Guard, Operation, Shown};
 use crate::embed::{EmbedError, Embedder, Vector};
 use crate::index::{About, SpaceIndex, terms};
-use crate::model::{LanguageModel, ModelError, Request, Role, Sampling, Stop, Usage};
+use crate::model::{LanguageModel, ModelError, Request, Role, Sampling, Skill, Stop, Usage};
 use crate::prompt::{BadReply, extract, manage};
 use crate::types::{Cancel, Fact, Memory, MemoryId, MemoryState, Timestamp, Turn, UnitId};
 use crate::when;
@@ -320,7 +320,7 @@ fn decide(
         let said = Said { fact: &fact.text, origin: turn.origin, earlier };
         let (mut verdict, mut guard) = guard::judge(&ratified, said);
         // A trained manager may find a fact not worth keeping; another one was only told to say what is known.
-        let keeps_out = operation == Operation::Noop && !tools.model.is_trained_for(Role::Manager);
+        let keeps_out = operation == Operation::Noop && !tools.model.is_trained_to(Skill::Decide);
         if keeps_out && !guard::may_be_known(&fact.text, turn.origin, shown.memories()) {
             (verdict, guard) = (Verdict::Add, Some(Guard::NotKnown));
         }

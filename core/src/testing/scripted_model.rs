@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use crate::model::{Completion, LanguageModel, ModelError, Request, Role, Stop, Usage};
+use crate::model::{Completion, LanguageModel, ModelError, Request, Skill, Stop, Usage};
 use crate::types::Cancel;
 
 /// One scripted reply.
@@ -75,7 +75,7 @@ impl LanguageModel for ScriptedModel {
         8192
     }
 
-    fn is_trained_for(&self, _role: Role) -> bool {
+    fn is_trained_to(&self, _skill: Skill) -> bool {
         self.trained
     }
 

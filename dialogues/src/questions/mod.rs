@@ -5,6 +5,7 @@
 //!
 //! Rooms it touches: core (types), jsonl, locomo.
 
+mod friendsqa;
 mod jsonl;
 mod locomo;
 mod longmemeval;
@@ -86,6 +87,8 @@ pub enum Layout {
     Longmemeval,
     /// The persona summaries of Multi-Session Chat (Xu et al., 2022): notes, no questions.
     Msc,
+    /// FriendsQA (Yang and Choi, 2019): answers are words of a turn.
+    Friendsqa,
     /// JSON lines of turns and of questions; see [`Layout::JSONL`].
     Jsonl,
 }
@@ -101,7 +104,7 @@ ids), `category`, `id` and `time` (when it is asked).";
     /// Whose it is, by what stands in it; or what is wrong with it.
     pub fn of(text: &str) -> Result<Self, String> {
         const UNKNOWN: &str =
-            "it has none of the layouts of LoCoMo, LongMemEval, Multi-Session Chat or JSON lines";
+            "it has none of the layouts of LoCoMo, LongMemEval, Multi-Session Chat, FriendsQA or JSON lines";
         let fault = |error: serde_json::Error| format!("line {}: {}", error.line(), json_fault(&error));
         let has = |value: &Value, key: &str| value.get(key).is_some();
         let lined =
@@ -130,6 +133,7 @@ ids), `category`, `id` and `time` (when it is asked).";
         match item {
             item if has(item, "conversation") => Ok(Self::Locomo),
             item if has(item, "haystack_sessions") => Ok(Self::Longmemeval),
+            item if has(item, "data") => Ok(Self::Friendsqa),
             _ => Err(UNKNOWN.to_owned()),
         }
     }
@@ -149,6 +153,7 @@ pub fn read(text: &str, source: &str, layout: Layout, gold: Option<&Gold>) -> Re
         Layout::Locomo => locomo::read(&items(text)?, source, gold),
         Layout::Longmemeval => longmemeval::read(&items(text)?),
         Layout::Msc => msc::read(text, source),
+        Layout::Friendsqa => friendsqa::read(text),
         Layout::Jsonl => jsonl::read(text, source),
     }
 }
@@ -194,6 +199,7 @@ mod tests {
             (r#"[{"haystack_sessions": []}]"#, Layout::Longmemeval),
             ("{\"dialog\": []}\n{\"dialog\": []}", Layout::Msc),
             (r#"{"dialog": []}"#, Layout::Msc),
+            (r#"{"data": []}"#, Layout::Friendsqa),
             ("\n{\"time\": \"\", \"speaker\": \"\"}\n{\"question\": \"\"}", Layout::Jsonl),
             (r#"{"time": "", "speaker": ""}"#, Layout::Jsonl),
         ] {

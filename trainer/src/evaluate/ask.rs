@@ -53,8 +53,6 @@ impl<'a> Asking<'a> {
         embedder: Option<Arc<dyn Embedder>>,
     ) -> Result<Self, EvaluateError> {
         let now = Arc::new(AtomicI64::new(0));
-        let model: Arc<dyn LanguageModel> =
-            if system.answers_at_once() { Arc::new(AtOnce(model)) } else { model };
         let clock = Arc::clone(&now);
         let setup = Setup {
             embedder,
@@ -203,27 +201,5 @@ impl<'a> Asking<'a> {
             Err(error) => line.failed = Some(error.to_string()),
         }
         Ok(())
-    }
-}
-
-/// A model that is not asked to distil, whatever it was trained for.
-struct AtOnce(Arc<dyn LanguageModel>);
-
-impl LanguageModel for AtOnce {
-    fn context_tokens(&self) -> usize {
-        self.0.context_tokens()
-    }
-
-    fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {
-        self.0.count_tokens(text)
-    }
-
-    fn complete(
-        &self,
-        request: &Request,
-        cancel: &Cancel,
-        sink: &mut dyn FnMut(&str) -> ControlFlow<()>,
-    ) -> Result<Completion, ModelError> {
-        self.0.complete(request, cancel, sink)
     }
 }

@@ -104,25 +104,15 @@ impl System {
         matches!(self, Self::Keepsake { adapters: true, .. })
     }
 
-    /// Whether the model is to answer from the best hits, whatever it was trained for.
-    pub fn answers_at_once(self) -> bool {
-        !matches!(
-            self,
-            Self::Keepsake {
-                answers: Answers::Shipped | Answers::Memories | Answers::Distil30 | Answers::Distil60,
-                ..
-            }
-        )
-    }
-
     /// How the engine answers for it.
     pub fn config(self) -> Config {
         let config = Config::default();
         match self {
-            Self::Rag | Self::FullContext => config,
-            Self::Mem0 { .. } => Config { answers_from_turns: false, ..config },
+            Self::Rag | Self::FullContext => Config { distil: Distil::Never, ..config },
+            Self::Mem0 { .. } => Config { distil: Distil::Never, answers_from_turns: false, ..config },
             Self::Keepsake { answers, .. } => match answers {
-                Answers::Shipped | Answers::Direct => config,
+                Answers::Shipped => config,
+                Answers::Direct => Config { distil: Distil::Never, ..config },
                 Answers::Distil30 => Config { distil: Distil::Always, retrieved: Take::Best(30), ..config },
                 Answers::Distil60 => Config { distil: Distil::Always, retrieved: Take::Best(60), ..config },
                 Answers::Memories => Config { answers_from_turns: false, ..config },
@@ -180,7 +170,7 @@ impl fmt::Display for Builder {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answers, Builder, System};
+    use super::{Answers, Builder, Distil, System};
 
     #[test]
     fn names_are_read_back() {
@@ -196,8 +186,9 @@ mod tests {
     fn systems_of_one_bank_share_its_builder() {
         let engine = |answers, adapters| System::Keepsake { answers, adapters };
         assert_eq!(engine(Answers::Direct, true).builder(), Builder::Manager { adapters: true });
-        assert!(engine(Answers::Direct, false).answers_at_once() && System::Rag.answers_at_once());
-        assert!(!engine(Answers::Shipped, true).answers_at_once());
+        let distil = |system: System| system.config().distil;
+        assert_eq!([engine(Answers::Direct, true), System::Rag].map(distil), [Distil::Never; 2]);
+        assert_eq!(distil(engine(Answers::Shipped, true)), Distil::Trained);
         assert!(!engine(Answers::Memories, false).config().answers_from_turns);
     }
 }

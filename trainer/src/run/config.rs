@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use keepsake_core::config::{Config, Distil};
 use keepsake_core::model::Role;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -48,6 +49,11 @@ pub struct RunConfig {
     /// The optimiser; the learning rate in it does not count.
     #[serde(default)]
     pub optimiser: AdamW,
+    /// Whether the answer agent picks memories before it answers, as in Memory-R1, or answers from the best hits at once.
+    /// Its adapter says so, and a device with it does the same. Default true; SmolLM2-135M learns the second better
+    /// (docs/trainer.md).
+    #[serde(default = "yes")]
+    pub distils: bool,
     /// The synthetic world.
     #[serde(default)]
     pub world: WorldConfig,
@@ -112,16 +118,24 @@ impl Begin {
 }
 
 /// Conversations of files that are learnt from. Their questions are asked; gold operations they have none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Files of LoCoMo, LongMemEval or JSON lines with questions, and to imitate those of Multi-Session Chat
-    /// (`keepsake-trainer data`), each told by what stands in it.
+    /// Files of LoCoMo, LongMemEval, FriendsQA or JSON lines with questions, and for a manager to imitate those of
+    /// Multi-Session Chat (`keepsake-trainer data`), each told by what stands in it.
     pub files: Vec<PathBuf>,
     /// Evidence of LoCoMo's questions to go by instead of the files' own.
     pub gold: Option<PathBuf>,
     /// Most turns of a conversation, the first ones; 0: all.
     pub turns: usize,
+    /// How often each of their samples stands among those of the stories, to imitate. 1.
+    pub weight: usize,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self { files: Vec::new(), gold: None, turns: 0, weight: 1 }
+    }
 }
 
 /// How both agents learn together.
@@ -244,6 +258,10 @@ fn default_learning() -> Schedule {
     Schedule::constant(5e-5, 5)
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn one() -> usize {
     1
 }
@@ -306,12 +324,8 @@ impl RunConfig {
         if self.data.files.is_empty() && (self.data.gold.is_some() || self.data.turns > 0) {
             return Err("data.gold and data.turns are about data.files, which are none".to_owned());
         }
-        if matches!(self.learn, Learn::Gold { .. })
-            && self.role == Learner::Answer
-            && !self.data.files.is_empty()
-        {
-            return Err("conversations have no replies of the answer agent to imitate: leave data.files out"
-                .to_owned());
+        if self.data.weight == 0 {
+            return Err("data.weight is 0: leave data.files out instead".to_owned());
         }
         if self.world.stories == 0 && self.data.files.is_empty() {
             return Err("there is nothing to learn from: give world.stories or data.files".to_owned());
@@ -441,6 +455,12 @@ impl RunConfig {
 }
 
 impl RunConfig {
+    /// How core's pipeline works in this run.
+    pub fn pipeline(&self) -> Config {
+        // The policy always counts as trained: it is.
+        Config { distil: if self.distils { Distil::Trained } else { Distil::Never }, ..Config::default() }
+    }
+
     /// How the manager is judged.
     pub fn manager_rewards(&self) -> ManagerRewards {
         match &self.learn {
@@ -448,6 +468,7 @@ impl RunConfig {
                 judge: *judge,
                 answers: rewards.clone(),
                 credit: *credit,
+                distil: self.pipeline().distil,
                 ..ManagerRewards::default()
             },
             Learn::Gold { .. } => ManagerRewards::default(),

@@ -5,9 +5,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use keepsake_core::config::Config;
 use keepsake_core::model::{Role, Tokenizer};
-use keepsake_dialogues::questions::{self, Dialogue, Gold, Layout};
+use keepsake_dialogues::questions::{self, Asked, Dialogue, Gold, Layout};
 use rayon::prelude::*;
 
 use super::{Learn, RunConfig, RunError};
@@ -119,11 +118,11 @@ pub fn learnt(
             },
         )?;
     let rewards = Arc::new(config.manager_rewards());
-    let answers = Arc::new(rewards.answers.clone());
+    let (answers, pipeline) = (Arc::new(rewards.answers.clone()), config.pipeline());
     for (tale, banks) in tales.iter().zip(&banks) {
         scenes.extend(match role {
             Role::Manager => boxed(tasks::manager::scenes_on(tale, banks, &rewards)),
-            Role::Answer => boxed(tasks::answer::scenes_on(tale, banks, &Config::default(), &answers, every)),
+            Role::Answer => boxed(tasks::answer::scenes_on(tale, banks, &pipeline, &answers, every)),
         });
     }
     Ok(scenes)
@@ -131,11 +130,11 @@ pub fn learnt(
 
 /// The scenes of a split's stories.
 pub fn scenes(config: &RunConfig, role: Role, split: Split) -> Result<Vec<Box<dyn Scene>>, RunError> {
-    let engine = Config::default();
+    let engine = config.pipeline();
     let rewards = Arc::new(match split {
         Split::Train => config.manager_rewards(),
         // Measured without noise.
-        Split::Held => ManagerRewards::default(),
+        Split::Held => ManagerRewards { distil: engine.distil, ..ManagerRewards::default() },
     });
     let answers = Arc::new(match &config.learn {
         Learn::Rewards { rewards, .. } => rewards.clone(),
@@ -150,8 +149,8 @@ pub fn scenes(config: &RunConfig, role: Role, split: Split) -> Result<Vec<Box<dy
     Ok(if split == Split::Held { spread(scenes, config.world.held_most) } else { scenes })
 }
 
-/// The samples of a split, as the engine reads them: of stories, and to learn from also of conversations whose turns have
-/// notes. What does not fit into the context is left out.
+/// The samples of a split, as the engine reads them: of stories, and to learn from also of conversations: the manager from
+/// notes of their turns, the answer agent from their questions. What does not fit into the context is left out.
 pub fn samples(
     config: &RunConfig,
     role: Role,
@@ -159,17 +158,33 @@ pub fn samples(
     split: Split,
     say: &mut dyn FnMut(&str),
 ) -> Result<Vec<Tree>, RunError> {
-    let engine = Config::default();
+    let engine = config.pipeline();
     let of_story = |story: Story| tasks::sft::samples(&story, &engine, config.world.ask_every);
     let mut samples = worked(config, split, of_story)?;
     if split == Split::Train {
-        for dialogue in dialogues(config, say)? {
-            if dialogue.noted.iter().all(Vec::is_empty) {
-                say(&format!("{}: nobody wrote down what it tells, so it is left out", dialogue.name));
-                continue;
+        let mut dialogues = dialogues(config, say)?;
+        dialogues.retain(|dialogue| {
+            let (usable, what) = match role {
+                Role::Manager => {
+                    (!dialogue.noted.iter().all(Vec::is_empty), "nobody wrote down what it tells")
+                }
+                Role::Answer => {
+                    (dialogue.questions.iter().any(Asked::is_answerable), "nobody asked what it tells")
+                }
+            };
+            if !usable {
+                say(&format!("{}: {what}, so it is left out", dialogue.name));
             }
-            samples.extend(tasks::notes::samples(&dialogue, &engine)?);
-        }
+            usable
+        });
+        let told = match role {
+            Role::Manager => {
+                let each = dialogues.iter().map(|dialogue| tasks::notes::samples(dialogue, &engine));
+                each.collect::<Result<Vec<_>, _>>()?.concat()
+            }
+            Role::Answer => tasks::sft::of_dialogues(&dialogues, &engine)?,
+        };
+        (0..config.data.weight).for_each(|_| samples.extend(told.iter().cloned()));
     }
     let most = config.engine.context_tokens;
     let of_sample = |sample| tasks::sft::tree(tokenizer, &sample, most);

@@ -26,7 +26,7 @@ use crate::train::joint::{Start, together};
 use crate::train::reinforce::{Held, reinforce};
 use crate::train::sft::imitate;
 use crate::train::{TrainError, Watch};
-use crate::weights::{Base, Label, WeightsError, read_adapter, write_adapter};
+use crate::weights::{Base, Bits, Label, WeightsError, read_adapter, write_adapter};
 use crate::world::Split;
 
 /// Why a run could not be made, or ended.
@@ -201,17 +201,23 @@ pub fn train(config: &RunConfig, folder: &Path, resume: bool, stop: &AtomicBool)
     let mut adapters = Vec::new();
     for role in config.role.roles() {
         let path = folder.join(format!("{}.gguf", role.as_str()));
-        export(&engine, &base, *role, &path)?;
+        export(&engine, &base, *role, config.distils, &path)?;
         adapters.push(path);
     }
     Ok(Ended::Whole { adapters })
 }
 
 /// Writes a policy's LoRA as an adapter that the device loads for this base, agent and wording.
-pub fn export(engine: &dyn PolicyEngine, base: &Base, role: Role, path: &Path) -> Result<(), RunError> {
+pub fn export(
+    engine: &dyn PolicyEngine,
+    base: &Base,
+    role: Role,
+    distils: bool,
+    path: &Path,
+) -> Result<(), RunError> {
     let lora = engine.lora(Part::policy(role))?;
-    let label = Label { role, base_sha256: base.sha256()?, wording: prompt::fingerprint() };
-    Ok(write_adapter(path, base.shape(), &lora, &label)?)
+    let label = Label { role, distils, base_sha256: base.sha256()?, wording: prompt::fingerprint() };
+    Ok(write_adapter(path, base.shape(), &lora, &label, Bits::F32)?)
 }
 
 /// Keeps what a run does in its folder.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use keepsake_core::Engine;
 use keepsake_core::bank::{Contents, TurnOutcome};
-use keepsake_core::config::Config;
+use keepsake_core::config::{Config, Distil};
 use keepsake_core::decision::{Applied, Operation as Did};
 use keepsake_core::model::LanguageModel;
 use keepsake_core::types::Cancel;
@@ -55,6 +55,8 @@ pub struct ManagerRewards {
     pub judge: Judge,
     /// How the answer agent's answers are judged.
     pub answers: RewardSettings,
+    /// Whether the answer agent picks the memories that it answers from.
+    pub distil: Distil,
 }
 
 impl Default for ManagerRewards {
@@ -66,6 +68,7 @@ impl Default for ManagerRewards {
             failure: 0.5,
             judge: Judge::Reader,
             answers: RewardSettings::default(),
+            distil: Distil::default(),
         }
     }
 }
@@ -181,7 +184,7 @@ impl Scene for ManagerScene {
         let calls = Arc::new(Counted::new(model));
         // What turns say the agent would answer whatever the manager did.
         let answers_from_turns = self.rewards.judge == Judge::Reader;
-        let config = Config { answers_from_turns, ..Config::default() };
+        let config = Config { answers_from_turns, distil: self.rewards.distil, ..Config::default() };
         let engine = engine_with(&self.before, Arc::clone(&calls) as Arc<dyn LanguageModel>, config)?;
         let before = texts(&engine)?;
         let turn = self.tale.turns[self.turn].clone();

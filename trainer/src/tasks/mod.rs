@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keepsake_core::bank::{Contents, MemoryBank};
 use keepsake_core::config::Config;
-use keepsake_core::model::{Completion, LanguageModel, ModelError, Request, Role};
+use keepsake_core::model::{Completion, LanguageModel, ModelError, Request, Skill};
 use keepsake_core::types::{Cancel, SpaceId, Timestamp};
 use keepsake_core::{Engine, Setup, transfer};
 
@@ -102,8 +102,8 @@ impl LanguageModel for Counted {
         self.model.context_tokens()
     }
 
-    fn is_trained_for(&self, role: Role) -> bool {
-        self.model.is_trained_for(role)
+    fn is_trained_to(&self, skill: Skill) -> bool {
+        self.model.is_trained_to(skill)
     }
 
     fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {

@@ -1,17 +1,23 @@
 //! Samples to imitate: what core's pipeline asked, and the gold reply, token by token as the device would write it.
 //!
-//! Rooms it touches: tasks, world, engine; of core: model.
+//! Rooms it touches: tasks, world, engine; of core: bank, engine, model, prompt, when; dialogues.
 
+use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use keepsake_core::Engine;
+use keepsake_core::bank::MemoryBank;
 use keepsake_core::config::Config;
 use keepsake_core::model::{ModelError, Request, Role, Tokenizer};
-use keepsake_core::types::{Cancel, Question as Asking, SpaceId};
-use std::ops::ControlFlow;
+use keepsake_core::prompt::one_line;
+use keepsake_core::types::{Cancel, NewTurn, Question as Asking, SpaceId, Timestamp};
+use keepsake_core::when;
+use keepsake_dialogues::questions::{Asked, Dialogue};
 
-use super::TaskError;
+use super::{TaskError, failed, setup};
 use crate::engine::{Branch, Choice, Tree};
-use crate::world::{self, Lesson, Sample, Story, Teacher};
+use crate::world::{self, Lesson, Sample, Story, Teacher, UNKNOWN};
 
 /// The samples that a story gives: every call of the manager, and the answer agent's to questions asked after every
 /// `every`-th turn.
@@ -33,6 +39,61 @@ pub fn samples(story: &Story, config: &Config, every: usize) -> Result<Vec<Sampl
         }
     })?;
     failed.map_or(Ok(samples), Err)
+}
+
+/// Words of the longest gold answer that is imitated: the answer step asks for at most so many.
+const MOST_WORDS: usize = 6;
+/// Of so many questions of a conversation one more is asked of another, where its answer is not known.
+const FOR_ONE_UNTOLD: usize = 8;
+
+/// The answer agent's samples from conversations: their questions, asked of the turns alone after the last one.
+pub fn of_dialogues(dialogues: &[Dialogue], config: &Config) -> Result<Vec<Sample>, TaskError> {
+    let mut samples = Vec::new();
+    for (nth, dialogue) in dialogues.iter().enumerate() {
+        let teacher = Arc::new(Teacher::new());
+        let now = dialogue.turns.last().map_or(Timestamp::from_seconds(0), NewTurn::time);
+        let setup = setup(Arc::clone(&teacher) as Arc<_>, config.clone(), now);
+        let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup);
+        for turn in &dialogue.turns {
+            engine.append(turn.clone()).map_err(|error| failed(&error))?;
+        }
+        let said: HashMap<&str, &NewTurn> =
+            dialogue.turns.iter().filter_map(|turn| Some((turn.reference()?, turn))).collect();
+        let mut ask = |asked: &Asked, lesson: Lesson| -> Result<(), TaskError> {
+            teacher.give(lesson);
+            let asking = Asking::new(SpaceId::default(), &asked.text).map_err(|error| failed(&error))?;
+            engine
+                .ask(&asking, &Cancel::new(), &mut |_| ControlFlow::Continue(()))
+                .map_err(|error| failed(&error))?;
+            samples.extend(teacher.samples());
+            Ok(())
+        };
+        for asked in &dialogue.questions {
+            // Nothing is known of an answer whose turns are not all there.
+            let turns: Option<Vec<&&NewTurn>> =
+                asked.evidence.iter().map(|one| said.get(one.as_str())).collect();
+            let short = asked.gold.iter().filter(|gold| gold.split_whitespace().count() <= MOST_WORDS);
+            let answer = short.min_by_key(|gold| gold.len());
+            if let (Some(turns), Some(answer)) = (turns.filter(|turns| !turns.is_empty()), answer) {
+                let turns = turns.into_iter().map(|turn| one_line(&when::annotate(turn.text(), turn.time())));
+                ask(
+                    asked,
+                    Lesson::Question { answer: answer.clone(), memories: Vec::new(), turns: turns.collect() },
+                )?;
+            }
+        }
+        // Far from this one in the file.
+        let other = &dialogues[(nth + dialogues.len() / 2) % dialogues.len()];
+        if dialogues.len() > 1 {
+            for asked in other.questions.iter().step_by(FOR_ONE_UNTOLD) {
+                ask(
+                    asked,
+                    Lesson::Question { answer: UNKNOWN.to_owned(), memories: Vec::new(), turns: Vec::new() },
+                )?;
+            }
+        }
+    }
+    Ok(samples)
 }
 
 /// A request with its gold reply as the device would read and write them: forced text is no choice, and every choice is

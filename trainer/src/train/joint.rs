@@ -122,11 +122,12 @@ pub fn together(
 
 fn scenes(role: Role, tales: &[Arc<Tale>], banks: &[Banks], settings: &JointSettings) -> Vec<Box<dyn Scene>> {
     let answers = Arc::new(settings.manager.answers.clone());
+    let config = Config { distil: settings.manager.distil, ..Config::default() };
     let of_tale = |(tale, banks): (&Arc<Tale>, &Banks)| -> Vec<Box<dyn Scene>> {
         match role {
             Role::Manager => boxed(tasks::manager::scenes_on(tale, banks, &settings.manager)),
             Role::Answer => {
-                boxed(tasks::answer::scenes_on(tale, banks, &Config::default(), &answers, settings.ask_every))
+                boxed(tasks::answer::scenes_on(tale, banks, &config, &answers, settings.ask_every))
             }
         }
     };

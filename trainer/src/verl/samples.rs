@@ -83,7 +83,6 @@ fn answers(
     let pipeline = |error: &dyn std::fmt::Display| VerlError::Pipeline(error.to_string());
     let mut samples = Vec::new();
     for question in story.answerable(turn).filter(|question| question.holds_from >= since) {
-        let before = teacher.missed();
         teacher.give(Lesson::question(story, question, turn));
         let asking = Asking::new(SpaceId::default(), &question.text).map_err(|error| pipeline(&error))?;
         engine
@@ -91,7 +90,8 @@ fn answers(
             .map_err(|error| pipeline(&error))?;
         let calls = teacher.samples();
         // The last call is the answer; without what it is answered from there is nothing to learn.
-        let Some(last) = calls.into_iter().last().filter(|_| teacher.missed() == before) else { continue };
+        let answer = calls.into_iter().last().filter(|call| call.reply.trim_start() == question.answer);
+        let Some(last) = answer else { continue };
         let scene = AnswerScene {
             question: question.text.clone(),
             gold: vec![question.answer.clone()],

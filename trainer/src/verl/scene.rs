@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use keepsake_core::config::Config;
-use keepsake_core::model::{Completion, LanguageModel, ModelError, Request, Role, Stop, Usage};
+use keepsake_core::model::{Completion, LanguageModel, ModelError, Request, Role, Skill, Stop, Usage};
 use keepsake_core::prompt::answer;
 use keepsake_core::transfer;
 use keepsake_core::types::Cancel;
@@ -274,8 +274,8 @@ impl LanguageModel for Replay {
         self.teacher.context_tokens()
     }
 
-    fn is_trained_for(&self, role: Role) -> bool {
-        self.teacher.is_trained_for(role)
+    fn is_trained_to(&self, skill: Skill) -> bool {
+        self.teacher.is_trained_to(skill)
     }
 
     fn count_tokens(&self, text: &str) -> Result<usize, ModelError> {

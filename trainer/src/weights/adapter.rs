@@ -10,30 +10,57 @@ use std::io::Write;
 use std::path::Path;
 
 use keepsake_core::model::Role;
-use keepsake_core::model::adapter::{BASE_KEY, ROLE_KEY, WORDING_KEY};
+use keepsake_core::model::adapter::{ANSWERS_KEY, BASE_KEY, DIRECT, DISTILLED, ROLE_KEY, WORDING_KEY};
 
-use super::blocks::Block;
+use super::blocks::{self, Block};
 use super::file::{GgufFile, Packed};
 use super::replace::replace;
 use super::writer::{Head, pad};
 use super::{Linear, Lora, Pair, Shape, WeightsError};
 
 const ALPHA_KEY: &str = "adapter.lora.alpha";
+/// The largest number of 16 bits (IEEE 754, binary16).
+const LARGEST_F16: f32 = 65_504.0;
 
 /// What an adapter was trained for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// Which agent.
     pub role: Role,
+    /// Whether an answer agent picks the memories that it answers from; means nothing for a manager.
+    pub distils: bool,
     /// SHA-256 of the base's file, in hexadecimal.
     pub base_sha256: String,
     /// The wording of the prompts: `keepsake_core::prompt::fingerprint`.
     pub wording: String,
 }
 
-/// Writes an adapter, in 32 bits.
-pub fn write_adapter(path: &Path, shape: &Shape, lora: &Lora, label: &Label) -> Result<(), WeightsError> {
+/// What the numbers of an adapter are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bits {
+    /// 16: half as large, to be shipped.
+    F16,
+    /// 32: exactly what was trained.
+    F32,
+}
+
+/// Writes an adapter.
+pub fn write_adapter(
+    path: &Path,
+    shape: &Shape,
+    lora: &Lora,
+    label: &Label,
+    bits: Bits,
+) -> Result<(), WeightsError> {
     lora.check_whole(shape)?;
+    let largest = |pair: &Pair| pair.a.iter().chain(&pair.b).any(|value| value.abs() > LARGEST_F16);
+    if bits == Bits::F16 && lora.pairs.values().any(largest) {
+        return Err(WeightsError::Lora("a number does not fit into 16 bits; keep it in 32".to_owned()));
+    }
+    let block = match bits {
+        Bits::F16 => Block::F16,
+        Bits::F32 => Block::F32,
+    };
     let mut head = Head::default();
     head.text("general.architecture", shape.architecture.name());
     head.text("general.type", "adapter");
@@ -42,18 +69,25 @@ pub fn write_adapter(path: &Path, shape: &Shape, lora: &Lora, label: &Label) -> 
     head.text(ROLE_KEY, label.role.as_str());
     head.text(BASE_KEY, &label.base_sha256);
     head.text(WORDING_KEY, &label.wording);
+    if label.role == Role::Answer {
+        head.text(ANSWERS_KEY, if label.distils { DISTILLED } else { DIRECT });
+    }
     for ((layer, linear), pair) in &lora.pairs {
         let (outputs, inputs) = linear.size(shape);
         let name = linear.weight(*layer);
-        head.tensor(&format!("{name}.lora_a"), &[pair.rank, inputs], Block::F32);
-        head.tensor(&format!("{name}.lora_b"), &[outputs, pair.rank], Block::F32);
+        head.tensor(&format!("{name}.lora_a"), &[pair.rank, inputs], block);
+        head.tensor(&format!("{name}.lora_b"), &[outputs, pair.rank], block);
     }
     replace(path, |out| {
         let mut write = || {
             head.write(out)?;
             for values in lora.pairs.values().flat_map(|pair| [&pair.a, &pair.b]) {
-                values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))?;
-                pad(out, size_of_val(&values[..]))?;
+                let bytes = match bits {
+                    Bits::F16 => blocks::pack_f16(values),
+                    Bits::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+                };
+                out.write_all(&bytes)?;
+                pad(out, bytes.len())?;
             }
             Ok(())
         };
@@ -130,7 +164,14 @@ fn label(file: &GgufFile) -> Result<Label, String> {
         .into_iter()
         .find(|known| known.as_str() == role)
         .ok_or_else(|| format!("its role `{role}` is not known; export it with this version"))?;
-    Ok(Label { role, base_sha256: said(BASE_KEY)?, wording: said(WORDING_KEY)? })
+    let distils = match file.head.text(ANSWERS_KEY) {
+        None | Some(DISTILLED) => true,
+        Some(DIRECT) => false,
+        Some(other) => {
+            return Err(format!("how it answers, `{other}`, is not known; export it with this version"));
+        }
+    };
+    Ok(Label { role, distils, base_sha256: said(BASE_KEY)?, wording: said(WORDING_KEY)? })
 }
 
 fn pair(shape: &Shape, linear: Linear, a: &Packed, b: &Packed) -> Result<Pair, WeightsError> {
@@ -151,14 +192,19 @@ fn half(tensor: &Packed, expected: &[usize]) -> Result<Vec<f32>, WeightsError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Architecture;
     use super::super::testing::{Folder, base, cut, damage, lora, shape};
-    use super::super::{Architecture, blocks};
     use super::*;
     use keepsake_core::model::adapter::{Misfit, check};
     use keepsake_core::testing::gguf::GgufWriter;
 
     fn label() -> Label {
-        Label { role: Role::Manager, base_sha256: "ab12".to_owned(), wording: "wording".to_owned() }
+        Label {
+            role: Role::Manager,
+            distils: true,
+            base_sha256: "ab12".to_owned(),
+            wording: "wording".to_owned(),
+        }
     }
 
     #[test]
@@ -173,8 +219,11 @@ mod tests {
                 Pair { rank: 1, ..super::super::testing::lora(&shape, 1).pairs[&(1, Linear::V)].clone() },
             );
             let path = folder.path().join("adapter.gguf");
-            write_adapter(&path, &shape, &lora, &label()).unwrap();
-            assert_eq!(read_adapter(&path, &shape).unwrap(), (lora, label()));
+            for (role, distils) in [(Role::Manager, true), (Role::Answer, true), (Role::Answer, false)] {
+                let label = Label { role, distils, ..label() };
+                write_adapter(&path, &shape, &lora, &label, Bits::F32).unwrap();
+                assert_eq!(read_adapter(&path, &shape).unwrap(), (lora.clone(), label));
+            }
             assert_eq!(folder.names(), ["adapter.gguf"]);
         }
     }
@@ -185,7 +234,7 @@ mod tests {
         let (folder, shape) = (Folder::new(), Shape { hidden: 33, ..shape(Architecture::Llama) });
         let path = folder.path().join("adapter.gguf");
         let lora = lora(&shape, 1);
-        write_adapter(&path, &shape, &lora, &label()).unwrap();
+        write_adapter(&path, &shape, &lora, &label(), Bits::F32).unwrap();
         assert_eq!(read_adapter(&path, &shape).unwrap().0, lora);
     }
 
@@ -195,7 +244,7 @@ mod tests {
         let sha256 = base(&folder, &shape).sha256().unwrap();
         let path = folder.path().join("adapter.gguf");
         let label = Label { base_sha256: sha256.clone(), ..label() };
-        write_adapter(&path, &shape, &lora(&shape, 2), &label).unwrap();
+        write_adapter(&path, &shape, &lora(&shape, 2), &label, Bits::F32).unwrap();
         check(&path, Role::Manager, &sha256, "wording").unwrap();
         assert!(matches!(check(&path, Role::Answer, &sha256, "wording"), Err(Misfit::Role { .. })));
         assert!(matches!(check(&path, Role::Manager, "cd34", "wording"), Err(Misfit::Base { .. })));
@@ -210,7 +259,7 @@ mod tests {
         lora.pairs.retain(|at, _| *at == (1, Linear::K));
         let pair = &lora.pairs[&(1, Linear::K)];
         let path = folder.path().join("adapter.gguf");
-        write_adapter(&path, &shape, &lora, &label()).unwrap();
+        write_adapter(&path, &shape, &lora, &label(), Bits::F32).unwrap();
         let expected = GgufWriter::new()
             .text("general.architecture", "llama")
             .text("general.type", "adapter")
@@ -256,6 +305,26 @@ mod tests {
         assert!(said.contains("neither F32 nor F16"), "{said}");
     }
 
+    #[test]
+    fn sixteen_bits_are_half_the_file_and_the_nearest_numbers() {
+        let (folder, shape) = (Folder::new(), shape(Architecture::Llama));
+        let (path, mut lora) = (folder.path().join("adapter.gguf"), lora(&shape, 4));
+        let write = |lora: &Lora, bits| {
+            write_adapter(&path, &shape, lora, &label(), bits)?;
+            Ok::<_, WeightsError>((std::fs::metadata(&path).unwrap().len(), read_adapter(&path, &shape)?.0))
+        };
+        let (whole, _) = write(&lora, Bits::F32).unwrap();
+        let (half, read) = write(&lora, Bits::F16).unwrap();
+        assert!(half * 3 < whole * 2, "{half} of {whole}");
+        let pairs = lora.pairs.values().zip(read.pairs.values());
+        let numbers =
+            pairs.flat_map(|(one, other)| one.a.iter().zip(&other.a).chain(one.b.iter().zip(&other.b)));
+        assert!(numbers.clone().all(|(exact, near)| (exact - near).abs() <= exact.abs() / 2048.0));
+        assert!(numbers.clone().any(|(exact, near)| exact.to_bits() != near.to_bits()));
+        q(&mut lora).b[0] = 1e5;
+        assert!(write(&lora, Bits::F16).unwrap_err().to_string().contains("16 bits"));
+    }
+
     fn q(lora: &mut Lora) -> &mut Pair {
         lora.pairs.get_mut(&(1, Linear::Q)).unwrap()
     }
@@ -267,7 +336,7 @@ mod tests {
         let refused = |change: fn(&mut Lora)| {
             let mut lora = lora(&shape, 2);
             change(&mut lora);
-            let error = write_adapter(&path, &shape, &lora, &label()).unwrap_err();
+            let error = write_adapter(&path, &shape, &lora, &label(), Bits::F32).unwrap_err();
             assert_eq!(std::fs::read(&path).unwrap(), b"as before");
             error.to_string()
         };
@@ -290,7 +359,7 @@ mod tests {
     fn an_adapter_for_another_model_is_refused() {
         let (folder, llama) = (Folder::new(), shape(Architecture::Llama));
         let path = folder.path().join("adapter.gguf");
-        write_adapter(&path, &llama, &lora(&llama, 2), &label()).unwrap();
+        write_adapter(&path, &llama, &lora(&llama, 2), &label(), Bits::F32).unwrap();
         let refused = |shape: &Shape| read_adapter(&path, shape).unwrap_err().to_string();
         assert!(refused(&shape(Architecture::Qwen2)).contains("for the architecture `llama`"));
         assert!(refused(&Shape { hidden: 128, ..llama.clone() }).contains("has the shape"));
@@ -331,7 +400,7 @@ mod tests {
         let path = folder.path().join("adapter.gguf");
         let mut lora = lora(&shape, 1);
         lora.pairs.retain(|at, _| *at == (0, Linear::Q));
-        write_adapter(&path, &shape, &lora, &label()).unwrap();
+        write_adapter(&path, &shape, &lora, &label(), Bits::F32).unwrap();
         let length = std::fs::metadata(&path).unwrap().len() as usize;
         // The file ends with the data of B: 32 values of 4 bytes, a multiple of the alignment.
         cut(&path, 0..length, |length| assert!(read_adapter(&path, &shape).is_err(), "cut at {length}"));

@@ -149,7 +149,7 @@ fn add(values: &mut [f32], rows: Range<usize>, pair: &Pair, scale: f32, inputs: 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Folder, base, lora, model, shape, values};
-    use super::super::{Architecture, Shape, judge, write_adapter};
+    use super::super::{Architecture, Bits, Shape, judge, write_adapter};
     use super::*;
     use keepsake_core::model::Role;
 
@@ -200,10 +200,11 @@ mod tests {
             let path = folder.path().join("adapter.gguf");
             let label = super::super::Label {
                 role: Role::Answer,
+                distils: true,
                 base_sha256: base.sha256().unwrap(),
                 wording: "w".to_owned(),
             };
-            write_adapter(&path, &shape, &lora, &label).unwrap();
+            write_adapter(&path, &shape, &lora, &label, Bits::F32).unwrap();
             let merged = reopened(&base, &lora, &folder, Precision::F32);
             let alone = judge::logits(base.path(), None, &tokens);
             let adapted = judge::logits(base.path(), Some(&path), &tokens);

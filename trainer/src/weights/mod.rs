@@ -24,7 +24,7 @@ mod shape;
 mod testing;
 mod writer;
 
-pub use self::adapter::{Label, read_adapter, write_adapter};
+pub use self::adapter::{Bits, Label, read_adapter, write_adapter};
 pub use self::base::{Base, Weights};
 pub use self::error::WeightsError;
 pub use self::lora::{Lora, Pair};

@@ -31,7 +31,7 @@ pub fn answer(question: &Question, memories: &[&str]) -> Option<String> {
         Seeks::Count if about.topic.shape == Shape::Count => one_of(found),
         Seeks::Count => Some(fullest().len()).filter(|count| *count > 0).map(count_in_words),
         Seeks::List => Some(listed(&fullest())).filter(|list| !list.is_empty()),
-        Seeks::Ended => one_of(found).or_else(|| Some(UNKNOWN.to_owned())),
+        Seeks::Ended | Seeks::Untold => one_of(found).or_else(|| Some(UNKNOWN.to_owned())),
         Seeks::Detail => None,
         Seeks::Holds => {
             let holds = match &about.value {
@@ -84,7 +84,7 @@ mod tests {
             evidence: Vec::new(),
             holds_from: 0,
             holds_until: None,
-            slot: 0,
+            slot: None,
             about,
         };
         answer(&question, memories)

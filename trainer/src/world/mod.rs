@@ -15,6 +15,7 @@ mod reader;
 mod story;
 mod teacher;
 mod teller;
+mod untold;
 #[rustfmt::skip] // one value a line would be ten pages
 mod values;
 mod wording;

@@ -46,6 +46,8 @@ pub enum Seeks {
     Holds,
     /// What there is nothing of any more: [`UNKNOWN`].
     Ended,
+    /// What nobody has told: [`UNKNOWN`].
+    Untold,
 }
 
 /// The answer where nothing is known.
@@ -76,8 +78,8 @@ pub struct Question {
     pub holds_from: usize,
     /// The turn from which on it holds no longer.
     pub holds_until: Option<usize>,
-    /// The attribute it asks for, by its place in the story.
-    pub(super) slot: usize,
+    /// The attribute it asks for, by its place in the story; `None`: one that nobody tells of.
+    pub(super) slot: Option<usize>,
     pub(super) about: About,
 }
 
@@ -87,9 +89,9 @@ impl Question {
         self.holds_from <= turn && self.holds_until.is_none_or(|until| turn < until)
     }
 
-    /// Whether the question is about what is no longer so, and so is answered by "no" or [`UNKNOWN`], which no memory says.
+    /// Whether it is about what is not so (any more), and so is answered by "no" or [`UNKNOWN`], which no memory says.
     pub fn is_negative(&self) -> bool {
-        self.seeks == Seeks::Ended || (self.seeks == Seeks::Holds && self.answer == "no")
+        self.answer == UNKNOWN || (self.seeks == Seeks::Holds && self.answer == "no")
     }
 
     /// Whether this is the gold answer.
@@ -159,7 +161,7 @@ mod tests {
             evidence: Vec::new(),
             holds_from: 0,
             holds_until: Some(3),
-            slot: 0,
+            slot: None,
             about: about.clone(),
         };
         let (list, value) = (question(Seeks::List), question(Seeks::Value));

@@ -3,7 +3,7 @@
 //! Every attribute of a person is a slot with its values; an act changes the slot, and from the slot come the turn's
 //! words, the fact, the memory's new text and the questions. What is said and asked stands in `attributes`.
 //!
-//! Rooms it touches: world (attributes, dates, people, question, story, wording); of core: types.
+//! Rooms it touches: world (attributes, dates, people, question, story, untold, wording); of core: types.
 
 use fastrand::Rng;
 use keepsake_core::types::{Origin, Timestamp};
@@ -13,6 +13,7 @@ use super::dates::{self, DAY_SECONDS, Date};
 use super::people::{MEN, RELATIONS, Relation, WOMEN};
 use super::question::{About, Question, Seeks, Subject, UNKNOWN};
 use super::story::{Gold, GoldFact, GoldMemory, GoldTurn, Story, WorldSettings};
+use super::untold;
 use super::wording::{self, fill, listed};
 
 /// Most values of a list, and most attributes of which a speaker talks before hardly any new ones come.
@@ -123,6 +124,9 @@ impl Teller {
             day += (time - day) / DAY_SECONDS * DAY_SECONDS + self.rng.i64(4..30) * DAY_SECONDS;
         }
         self.story.slots = self.slots.iter().map(|slot| slot.about.clone()).collect();
+        let people = if self.assistant { &self.speakers[..1] } else { &self.speakers[..] };
+        let asked = untold::questions(&self.story, self.settings.split, people);
+        self.story.questions.extend(asked);
         self.story
     }
 
@@ -454,7 +458,7 @@ impl Teller {
 
     /// Closes the questions that an act answers anew, and asks them again in other words.
     fn ask(&mut self, at: usize, act: Act, gone: Option<String>, turn: usize) {
-        for question in self.story.questions.iter_mut().filter(|question| question.slot == at) {
+        for question in self.story.questions.iter_mut().filter(|question| question.slot == Some(at)) {
             question.holds_until.get_or_insert(turn);
         }
         let slot = &self.slots[at];
@@ -517,7 +521,7 @@ impl Teller {
             evidence: slot.evidence.clone(),
             holds_from: turn,
             holds_until: None,
-            slot: at,
+            slot: Some(at),
             about: About { value, ..slot.about.clone() },
         });
     }
