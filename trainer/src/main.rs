@@ -3,7 +3,8 @@
 //! It prints results on standard output, progress on standard error. Rooms it touches: all of the trainer's.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a program that prints
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -20,7 +21,7 @@ use keepsake_trainer::evaluate::compare::CompareError;
 use keepsake_trainer::parity::{ParityError, parity};
 use keepsake_trainer::record;
 use keepsake_trainer::run::{self, Begin, Ended, RunConfig, RunError};
-use keepsake_trainer::tasks::Played;
+use keepsake_trainer::tasks::{Played, Scene};
 use keepsake_trainer::train::reinforce::{evaluate, means};
 use keepsake_trainer::verl::{self, Made, VerlError};
 use keepsake_trainer::weights::{self, Base, Precision, WeightsError};
@@ -115,6 +116,9 @@ struct Held {
     /// Play with the device's own engine, llama.cpp over the base as it ships
     #[arg(long)]
     on_device: bool,
+    /// A file for what was done in each scene and what was to be done, JSON lines
+    #[arg(long)]
+    lines: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -334,7 +338,7 @@ fn ignores_hang_up() -> bool {
     signals.is_some_and(|mask| mask >> (signal_hook::consts::SIGHUP - 1) & 1 == 1)
 }
 
-fn held(Held { config, role, adapter, on_device }: &Held) -> Result<(), Failure> {
+fn held(Held { config, role, adapter, on_device, lines }: &Held) -> Result<(), Failure> {
     let mut config = RunConfig::read(config)?;
     let role = role.unwrap_or(config.role.roles()[0]);
     config.begin = match role {
@@ -342,7 +346,7 @@ fn held(Held { config, role, adapter, on_device }: &Held) -> Result<(), Failure>
         Role::Answer => Begin { manager: None, answer: adapter.clone() },
     };
     let scenes = run::material::scenes(&config, role, Split::Held)?;
-    let values = if *on_device {
+    let played = if *on_device {
         let adapters = adapter.iter().map(|path| (role, path.clone())).collect();
         let settings = LlamaSettings { adapters, ..LlamaSettings::new(&config.model) };
         let model = Arc::new(LlamaModel::load(&settings).map_err(RunError::from)?);
@@ -350,18 +354,36 @@ fn held(Held { config, role, adapter, on_device }: &Held) -> Result<(), Failure>
         for scene in &scenes {
             played.push(scene.play(Arc::clone(&model) as Arc<dyn LanguageModel>).map_err(RunError::from)?);
         }
-        means(&played.iter().collect::<Vec<_>>())
+        played
     } else {
         let mut loaded = run::load(&config)?;
         evaluate(&mut loaded.engine, &loaded.tokenizer, &scenes, config.engine.context_tokens)
             .map_err(RunError::from)?
-            .0
+            .1
     };
+    if let Some(path) = lines {
+        write_lines(path, &scenes, &played)
+            .map_err(|error| Failure::Other(format!("{} cannot be written: {error}", path.display())))?;
+    }
+    let values = means(&played.iter().collect::<Vec<_>>());
     println!("scenes\t{}", scenes.len());
     for (name, value) in &values {
         println!("{name}\t{value:.3}");
     }
     Ok(())
+}
+
+fn write_lines(path: &Path, scenes: &[Box<dyn Scene>], played: &[Played]) -> std::io::Result<()> {
+    let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+    for (scene, played) in scenes.iter().zip(played) {
+        let Played { reward, said, operations, .. } = played;
+        let (facts, right) = (operations.facts, operations.right);
+        let line = serde_json::json!({
+            "about": scene.about(), "gold": scene.gold(), "said": said, "reward": reward, "facts": facts, "right": right
+        });
+        writeln!(file, "{line}")?;
+    }
+    file.flush()
 }
 
 fn export_verl(ExportVerl { out, stories, held }: &ExportVerl) -> Result<(), Failure> {

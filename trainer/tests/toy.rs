@@ -57,6 +57,10 @@ impl Scene for Letter {
     fn about(&self) -> String {
         format!("letter {}", self.0)
     }
+
+    fn gold(&self) -> String {
+        WORDS[self.0].to_owned()
+    }
 }
 
 /// The same, behind which the answer agent is asked for the word of the opposite letter, three times.
@@ -78,6 +82,10 @@ impl Scene for Both {
 
     fn about(&self) -> String {
         Letter(self.0).about()
+    }
+
+    fn gold(&self) -> String {
+        Letter(self.0).gold()
     }
 }
 

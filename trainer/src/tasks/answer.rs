@@ -129,6 +129,10 @@ impl Scene for AnswerScene {
     }
 
     fn about(&self) -> String {
-        format!("{} ({})", self.question, self.gold.join(" / "))
+        format!("{} ({})", self.question, self.gold())
+    }
+
+    fn gold(&self) -> String {
+        self.gold.join(" / ")
     }
 }

@@ -21,7 +21,7 @@ use super::tale::{Linked, Tale};
 use super::{Counted, Draw, Nested, Played, Scene, TaskError, contents, engine_with, failed, texts};
 use crate::algo::credit::{Asked, CreditSettings, Operation, manager_credit};
 use crate::algo::reward::RewardSettings;
-use crate::world::{self, Done, Story, Teacher};
+use crate::world::{self, Done, Gold, GoldFact, Story, Teacher};
 
 /// Who answers the questions that a manager is judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -209,6 +209,15 @@ impl Scene for ManagerScene {
         let turn = &self.tale.turns[self.turn];
         format!("{}: {}", turn.speaker(), turn.text().replace('\n', " "))
     }
+
+    fn gold(&self) -> String {
+        let Some(story) = self.tale.story.as_ref().filter(|_| self.is_gold) else { return String::new() };
+        let line = |fact: &GoldFact| {
+            let text = if let Gold::Update { text, .. } = &fact.gold { text } else { &fact.text };
+            format!("{:?}: {text}", world::operation(&fact.gold))
+        };
+        listed(story.turns[self.turn].facts.iter().map(line))
+    }
 }
 
 /// The part of a reward that says what NOOP would have earned.
@@ -226,9 +235,13 @@ fn said(outcome: &TurnOutcome) -> String {
     let line = |one: &Applied| format!("{:?}: {}", one.operation, one.text.as_deref().unwrap_or(&one.fact));
     match outcome {
         TurnOutcome::Failed { step, reason } => format!("failed: {} {}", step.as_str(), reason.as_str()),
-        _ if applied(outcome).is_empty() => "none".to_owned(),
-        _ => applied(outcome).iter().map(line).collect::<Vec<_>>().join(" | "),
+        _ => listed(applied(outcome).iter().map(line)),
     }
+}
+
+fn listed(lines: impl Iterator<Item = String>) -> String {
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() { "none".to_owned() } else { lines.join(" | ") }
 }
 
 /// How many tokens were written into a bank: of texts that were not there, the words that stand in no text which they came

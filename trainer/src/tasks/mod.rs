@@ -30,6 +30,9 @@ pub trait Scene: Send + Sync {
 
     /// What it is about, for tables of samples: no more than a line.
     fn about(&self) -> String;
+
+    /// What was to be done or said, a line; empty where nobody knows.
+    fn gold(&self) -> String;
 }
 
 /// What one play came to.
