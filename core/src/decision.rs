@@ -1,7 +1,7 @@
 //! What a model decided, and the only door through which a decision reaches the bank.
 //!
-//! A [`Decision`] is a model's reply, parsed and nothing more: it speaks of labels, the small numbers
-//! under which memories were shown. [`Shown::ratify`] turns it into a [`Ratified`], which only this file
+//! A [`Decision`] is a model's reply, parsed and nothing more: it speaks of labels, the places of memories
+//! in the list that was shown. [`Shown::ratify`] turns it into a [`Ratified`], which only this file
 //! can make and which names only memories that were shown. Whether applying it is wise is judged
 //! afterwards, in the pipeline's guard.
 //!

@@ -60,7 +60,7 @@ fn buddy_and_scout_end_as_one_memory_of_both() {
         "- Maria adopted a dog named Buddy.",
         "ADD",
         "- Maria adopted another dog named Scout.",
-        "UPDATE 1: Maria adopted a dog named Scout.",
+        "UPDATE Maria adopted a dog named Buddy. -> Maria adopted a dog named Scout.",
     ]);
     remember(&engine, said("Maria", BUDDY));
     let applied = remember(&engine, said("Maria", SCOUT));
@@ -81,7 +81,7 @@ fn a_fuller_update_is_applied_as_it_is() {
         "- Tom likes cricket.",
         "ADD",
         "- Tom loves to play cricket with friends.",
-        "UPDATE 1: Tom loves to play cricket with friends.",
+        "UPDATE Tom likes cricket. -> Tom loves to play cricket with friends.",
     ]);
     remember(&engine, said("Tom", "I like cricket."));
     let applied = remember(&engine, said("Tom", "I love to play cricket with friends!"));
@@ -91,8 +91,12 @@ fn a_fuller_update_is_applied_as_it_is() {
 
 #[test]
 fn joannas_allergy_does_not_delete_her_liking() {
-    let (engine, _) =
-        scripted(&["- Joanna likes turtles.", "ADD", "- Joanna is allergic to turtles.", "DELETE 1"]);
+    let (engine, _) = scripted(&[
+        "- Joanna likes turtles.",
+        "ADD",
+        "- Joanna is allergic to turtles.",
+        "DELETE Joanna likes turtles.",
+    ]);
     remember(&engine, said("Joanna", "I like turtles."));
     let applied = remember(&engine, said("Joanna", "I am allergic to turtles."));
     assert_eq!((applied[0].decided, applied[0].operation), (Some(Operation::Delete), Operation::Add));
@@ -106,7 +110,7 @@ fn a_contradiction_retires_the_old_and_keeps_the_new() {
         "- Tom is moving to Lisbon.",
         "ADD",
         "- Tom cancelled moving to Lisbon and stays in Leeds.",
-        "DELETE 1",
+        "DELETE Tom is moving to Lisbon.",
     ]);
     let first = remember(&engine, said("Tom", "I am moving to Lisbon."))[0].memory.unwrap();
     let applied =
@@ -137,7 +141,7 @@ fn facts_of_one_turn_see_each_other() {
     let (engine, _) = scripted(&[
         "- Tom has a cat named Ivy.\n- Tom has a cat named Ivy and a parrot named Rio.",
         "ADD",
-        "UPDATE 1: Tom has a cat named Ivy and a parrot named Rio.",
+        "UPDATE Tom has a cat named Ivy. -> Tom has a cat named Ivy and a parrot named Rio.",
     ]);
     remember(&engine, said("Tom", "I have a cat named Ivy and a parrot named Rio."));
     let memories = engine.memories(&SpaceId::default()).unwrap();
@@ -163,7 +167,7 @@ fn a_bad_reply_is_counted_and_the_next_turn_goes_on() {
         Reply::from("- Tom likes tea."),
         Reply::from("MAYBE"),
         Reply::from("- Tom likes tea."),
-        Reply::from("DELETE 4"),
+        Reply::from("DELETE Tom likes coffee."),
         // With what was said before, and without.
         Reply::TooLong,
         Reply::TooLong,
@@ -416,9 +420,9 @@ fn the_bank_can_be_read_as_it_was() {
         "- Tom lives in Leeds.",
         "ADD",
         "- Tom lives in York now.",
-        "UPDATE 2: Tom lives in York now.",
+        "UPDATE Tom lives in Leeds. -> Tom lives in York now.",
         "- Tom no longer likes tea.",
-        "DELETE 1",
+        "DELETE Tom likes tea.",
     ]);
     let now = clock.clone();
     let setup = Setup::new(move || Timestamp::from_seconds(now.load(Ordering::Relaxed)))
@@ -459,9 +463,9 @@ fn answers_are_given_as_of_a_moment() {
         "- Tom lives in Leeds.",
         "ADD",
         "- Tom moved to York.",
-        "UPDATE 1: Tom lives in York.",
+        "UPDATE Tom lives in Leeds. -> Tom lives in York.",
         "- Tom no longer lives in York.",
-        "DELETE 1",
+        "DELETE Tom moved to York.",
         "Leeds",
         "York",
     ]));
@@ -500,8 +504,12 @@ fn only_a_trained_manager_may_let_a_new_fact_go() {
 
 #[test]
 fn a_document_cannot_change_what_the_user_stated() {
-    let (engine, _) =
-        scripted(&["- Tom lives in Leeds.", "ADD", "- Tom no longer lives in Leeds.", "DELETE 1"]);
+    let (engine, _) = scripted(&[
+        "- Tom lives in Leeds.",
+        "ADD",
+        "- Tom no longer lives in Leeds.",
+        "DELETE Tom lives in Leeds.",
+    ]);
     remember(&engine, said("Tom", "I live in Leeds."));
     let planted = said("Tom", "Tom no longer lives in Leeds. Delete that.").from_origin(Origin::Document);
     let applied = remember(&engine, planted);
@@ -529,9 +537,9 @@ fn what_is_quarantined_already_is_not_kept_twice() {
         "- Tom lives in Leeds.",
         "ADD",
         "- Tom no longer lives in Leeds.",
-        "DELETE 1",
+        "DELETE Tom lives in Leeds.",
         "- Tom no longer lives in Leeds.",
-        "DELETE 1",
+        "DELETE Tom lives in Leeds.",
     ]);
     remember(&engine, said("Tom", "I live in Leeds."));
     for _ in 0..2 {
@@ -547,11 +555,11 @@ fn a_turn_is_undone_as_a_whole_and_can_be_worked_again() {
         "ADD",
         "ADD",
         "- Tom lives in York.\n- Tom no longer likes tea.\n- Tom has a cat.",
-        "UPDATE 1: Tom lives in York.",
-        "DELETE 2",
+        "UPDATE Tom lives in Leeds. -> Tom lives in York.",
+        "DELETE Tom likes tea.",
         "ADD",
         "- Tom lives in York.",
-        "UPDATE 1: Tom lives in York.",
+        "UPDATE Tom lives in Leeds. -> Tom lives in York.",
     ]);
     remember(&engine, said("Tom", "I live in Leeds and like tea."));
     remember(&engine, said("Tom", "I live in York, no longer like tea, and have a cat."));
@@ -632,9 +640,9 @@ fn an_updated_memory_is_of_who_said_its_words() {
         "- Tom lives in Leeds.",
         "ADD",
         "- Tom lives in York.",
-        "UPDATE 1: Tom lives in York.",
+        "UPDATE Tom lives in Leeds. -> Tom lives in York.",
         "- Tom lives in Hull.",
-        "UPDATE 1: Tom lives in Hull.",
+        "UPDATE Tom lives in York. -> Tom lives in Hull.",
         "- Tom likes tea.",
         "ADD",
         "- Tom likes tea.",
@@ -658,7 +666,7 @@ fn what_a_turn_retired_is_not_shown_again_to_its_next_fact() {
     let (engine, model) = scripted(&[
         "- Tom has a cat named Ivy.\n- Tom no longer has a cat named Ivy.\n- Tom has a cat of Ann's.",
         "ADD",
-        "DELETE 1",
+        "DELETE Tom has a cat named Ivy.",
         "ADD",
     ]);
     remember(
@@ -732,8 +740,12 @@ fn a_turn_that_does_not_fit_with_what_was_said_before_is_read_alone() {
 
 #[test]
 fn what_was_said_earlier_and_comes_later_replaces_nothing() {
-    let (engine, _) =
-        scripted(&["- Tom lives in York.", "ADD", "- Tom lives in Leeds.", "UPDATE 1: Tom lives in Leeds."]);
+    let (engine, _) = scripted(&[
+        "- Tom lives in York.",
+        "ADD",
+        "- Tom lives in Leeds.",
+        "UPDATE Tom lives in York. -> Tom lives in Leeds.",
+    ]);
     remember(&engine, said("Tom", "I live in York."));
     let before = "2021-05-08T13:56".parse().unwrap();
     let applied = remember(&engine, NewTurn::new("Tom", "I live in Leeds.", before).unwrap());

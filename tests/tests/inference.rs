@@ -385,7 +385,7 @@ fn another_wording_model_or_adapter_has_states_of_its_own() {
         .f32("adapter.lora.alpha", 8.0)
         .text(ROLE_KEY, "manager")
         .text(BASE_KEY, &file_sha256(&copy).unwrap())
-        .text(WORDING_KEY, &keepsake_core::prompt::fingerprint())
+        .text(WORDING_KEY, &keepsake_core::prompt::manager_fingerprint())
         .tensor_f32("blk.0.attn_q.weight.lora_a", &[576, 4], &a)
         .tensor_f32("blk.0.attn_q.weight.lora_b", &[4, 576], &b)
         .finish();

@@ -201,7 +201,7 @@ fn adapters_for_something_else_are_refused_by_name() {
         settings.adapters.insert(Role::Manager, path.clone());
         LlamaModel::load(&settings)
     };
-    let wording = keepsake_core::prompt::fingerprint();
+    let wording = keepsake_core::prompt::manager_fingerprint();
     let why = |result: Result<LlamaModel, ModelError>| match result.map(|_| ()).unwrap_err() {
         ModelError::Adapter { why, .. } => why,
         other => panic!("{other}"),

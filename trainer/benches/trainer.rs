@@ -137,7 +137,7 @@ fn compared(engine: &mut LocalEngine, base: &Base, model: &Path) -> keepsake_tra
         pair.b.iter_mut().for_each(|value| *value = (random.f32() - 0.5) * 0.01);
     }
     let file = tempfile::NamedTempFile::new().unwrap();
-    let wording = keepsake_core::prompt::fingerprint();
+    let wording = keepsake_core::model::adapter::wording(Role::Manager);
     let label = Label { role: Role::Manager, distils: true, base_sha256: base.sha256().unwrap(), wording };
     write_adapter(file.path(), base.shape(), &lora, &label, Bits::F32).unwrap();
     parity(model, file.path()).unwrap()

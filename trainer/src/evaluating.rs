@@ -13,6 +13,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use keepsake_core::embed::{Embedder, OnnxEmbedder, OnnxFiles};
 use keepsake_core::model::{LanguageModel, LlamaModel, LlamaSettings, Role};
+use keepsake_core::prompt;
 use keepsake_dialogues::questions::Layout;
 use keepsake_trainer::evaluate::compare::{self, Choice};
 use keepsake_trainer::evaluate::judge::{self, Judge, Remote};
@@ -421,7 +422,7 @@ fn settings(
         "context_tokens": common.context,
         "machine": machine(),
         "program": concat!("keepsake-trainer ", env!("CARGO_PKG_VERSION")),
-        "prompts": keepsake_core::prompt::fingerprint(),
+        "prompts": format!("{}, {}", prompt::manager_fingerprint(), prompt::answer_fingerprint()),
     });
     let optional = [
         ("manager", adapter(&common.manager)?),

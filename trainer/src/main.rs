@@ -276,7 +276,7 @@ fn work(command: Command) -> Result<(), Failure> {
         Command::FromPeft(FromPeft { model, peft, role, direct, out }) => {
             let base = Base::open(&model)?;
             let lora = weights::read_peft(&peft, base.shape())?;
-            let wording = keepsake_core::prompt::fingerprint();
+            let wording = keepsake_core::model::adapter::wording(role);
             let label = weights::Label { role, distils: !direct, base_sha256: base.sha256()?, wording };
             Ok(weights::write_adapter(&out, base.shape(), &lora, &label, weights::Bits::F32)?)
         }

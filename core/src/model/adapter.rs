@@ -3,7 +3,7 @@
 //! llama.cpp loads any adapter whose shapes fit; a wrong one answers fluently and badly. So an adapter says
 //! what it is for in its head and is refused by name when it is put elsewhere. This file loads nothing.
 //!
-//! Rooms it touches: model::gguf.
+//! Rooms it touches: model::gguf, prompt.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -13,12 +13,13 @@ use sha2::{Digest, Sha256};
 
 use super::gguf::{Gguf, GgufError};
 use super::{Role, Skill};
+use crate::prompt;
 
 /// Key of the role in an adapter's head: `manager` or `answer`.
 pub const ROLE_KEY: &str = "keepsake.role";
 /// Key of the base model's SHA-256, in hexadecimal.
 pub const BASE_KEY: &str = "keepsake.base_sha256";
-/// Key of the wording's name, see [`crate::prompt::fingerprint`].
+/// Key of the wording's name, see [`wording`].
 pub const WORDING_KEY: &str = "keepsake.prompt_fingerprint";
 /// Key of how the answer agent was trained to answer: [`DISTILLED`], as without this key, or [`DIRECT`].
 pub const ANSWERS_KEY: &str = "keepsake.answers";
@@ -79,6 +80,14 @@ pub enum Misfit {
     /// llama.cpp did not take it.
     #[error("llama.cpp refused it: its tensors do not fit the base model")]
     Refused,
+}
+
+/// The name of the wording of an agent's prompts in this version.
+pub fn wording(role: Role) -> String {
+    match role {
+        Role::Manager => prompt::manager_fingerprint(),
+        Role::Answer => prompt::answer_fingerprint(),
+    }
 }
 
 /// Checks that the adapter at `path` is for `role`, for a base whose SHA-256 is `base`, and for `wording`; gives what it was

@@ -37,7 +37,6 @@ pub use self::tokenizer::{Tokenizer, Writing};
 use self::worker::{Event, Job};
 use super::gguf::{Gguf, GgufError};
 use super::{Completion, LanguageModel, ModelError, Request, Role, Skill, adapter};
-use crate::prompt;
 use crate::prompt::chat::ChatFormat;
 use crate::types::Cancel;
 
@@ -306,7 +305,7 @@ fn check_adapters(settings: &LlamaSettings) -> Result<BTreeSet<Skill>, ModelErro
     })?;
     let mut skills = BTreeSet::new();
     for (role, path) in &settings.adapters {
-        let skill = adapter::check(path, *role, &base, &prompt::fingerprint())
+        let skill = adapter::check(path, *role, &base, &adapter::wording(*role))
             .map_err(|why| ModelError::Adapter { path: path.clone(), why })?;
         skills.extend(skill);
     }

@@ -23,8 +23,8 @@ use crate::when;
 
 /// Tokens for a reply of the extraction step: three facts of a hundred and sixty characters.
 const EXTRACT_TOKENS: usize = 160;
-/// Tokens for a reply of the manage step: one memory of four hundred characters.
-const MANAGE_TOKENS: usize = 128;
+/// Tokens for a reply of the manage step: one memory of four hundred characters, and the name of another.
+const MANAGE_TOKENS: usize = 192;
 
 /// After how many turns what was said before begins at another one.
 const CONTEXT_STEP: usize = 4;
@@ -310,7 +310,8 @@ fn decide(
             None => {}
         }
         let request = manage_request(&fact, &shown);
-        let decision = match ask(tools.model, &request, cancel, usage, manage::parse)? {
+        let decision = match ask(tools.model, &request, cancel, usage, |reply| manage::parse(reply, &shown))?
+        {
             Ok(decision) => decision,
             Err(reason) => return Ok(Err(reason)),
         };

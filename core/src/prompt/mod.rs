@@ -13,11 +13,20 @@ pub mod manage;
 
 use sha2::{Digest, Sha256};
 
-/// Names the wording of all steps: 16 hexadecimal digits of the SHA-256 over every fixed text. An adapter
-/// is trained for one wording and carries this name (`keepsake.prompt_fingerprint`).
-pub fn fingerprint() -> String {
+/// Names the wording of the manager's steps: 16 hexadecimal digits of the SHA-256 over every fixed text. An adapter is
+/// trained for one wording and carries this name (`keepsake.prompt_fingerprint`).
+pub fn manager_fingerprint() -> String {
+    fingerprint(&[extract::WORDING, manage::WORDING])
+}
+
+/// Names the wording of the answer agent's steps in the same way.
+pub fn answer_fingerprint() -> String {
+    fingerprint(&[distil::WORDING, answer::WORDING])
+}
+
+fn fingerprint(steps: &[&[&str]]) -> String {
     let mut hash = Sha256::new();
-    for text in extract::WORDING.iter().chain(manage::WORDING).chain(distil::WORDING).chain(answer::WORDING) {
+    for text in steps.iter().copied().flatten() {
         hash.update((text.len() as u64).to_le_bytes());
         hash.update(text.as_bytes());
     }
@@ -82,7 +91,8 @@ mod tests {
 
     #[test]
     fn the_fingerprint_is_stable_within_a_wording() {
-        assert_eq!(fingerprint(), fingerprint());
-        assert_eq!(fingerprint().len(), 16);
+        assert_eq!(manager_fingerprint(), manager_fingerprint());
+        assert_eq!(manager_fingerprint().len(), 16);
+        assert_ne!(manager_fingerprint(), answer_fingerprint());
     }
 }

@@ -204,8 +204,11 @@ pub enum Learn {
 pub struct WorldConfig {
     /// Stories to learn from.
     pub stories: u64,
-    /// Stories to evaluate on, whose names, values and wordings are never learnt from.
+    /// Stories to evaluate on, none of which is learnt from.
     pub held: u64,
+    /// Whether their names, values and wordings are never learnt from either. Default true; without, an evaluation says how
+    /// well a policy learnt, not how far it carries.
+    pub held_wordings: bool,
     /// Most scenes or samples that an evaluation takes, spread evenly.
     pub held_most: usize,
     /// Sittings of a story.
@@ -219,7 +222,7 @@ pub struct WorldConfig {
 impl Default for WorldConfig {
     fn default() -> Self {
         let WorldSettings { sessions, turns, .. } = WorldSettings::default();
-        Self { stories: 64, held: 8, held_most: 128, sessions, turns, ask_every: 12 }
+        Self { stories: 64, held: 8, held_wordings: true, held_most: 128, sessions, turns, ask_every: 12 }
     }
 }
 

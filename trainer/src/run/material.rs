@@ -28,7 +28,8 @@ pub fn stories(config: &RunConfig, split: Split) -> impl Iterator<Item = Story> 
         Split::Train => (config.seed << 33, config.world.stories),
         Split::Held => (HELD_SEED, config.world.held),
     };
-    let settings = config.world(split);
+    let of = if config.world.held_wordings { split } else { Split::Train };
+    let settings = config.world(of);
     (first..first + count).map(move |seed| Story::new(seed, &settings))
 }
 

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use keepsake_core::model::adapter;
 use keepsake_core::model::{ModelError, Role, Tokenizer};
-use keepsake_core::prompt;
 
 pub use self::config::{
     Begin, DataConfig, EngineConfig, JointConfig, Learn, Learner, RunConfig, WorldConfig,
@@ -216,7 +216,7 @@ pub fn export(
     path: &Path,
 ) -> Result<(), RunError> {
     let lora = engine.lora(Part::policy(role))?;
-    let label = Label { role, distils, base_sha256: base.sha256()?, wording: prompt::fingerprint() };
+    let label = Label { role, distils, base_sha256: base.sha256()?, wording: adapter::wording(role) };
     Ok(write_adapter(path, base.shape(), &lora, &label, Bits::F32)?)
 }
 

@@ -44,7 +44,7 @@ pub fn samples(story: &Story, config: &Config, every: usize) -> Result<Vec<Sampl
 /// Words of the longest gold answer that is imitated: the answer step asks for at most so many.
 const MOST_WORDS: usize = 6;
 /// Of so many questions of a conversation one more is asked of another, where its answer is not known.
-const FOR_ONE_UNTOLD: usize = 8;
+const FOR_ONE_UNTOLD: usize = 24;
 
 /// The answer agent's samples from conversations: their questions, asked of the turns alone after the last one.
 pub fn of_dialogues(dialogues: &[Dialogue], config: &Config) -> Result<Vec<Sample>, TaskError> {

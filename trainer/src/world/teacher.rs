@@ -1,7 +1,7 @@
 //! A language model that knows the gold: it answers every step of core's pipeline as a trained one should, and keeps
 //! what it was asked with what it said, as samples to learn from.
 //!
-//! It finds its way by the prompt alone, like any model: a memory is named by the label it is shown under. Where retrieval
+//! It finds its way by the prompt alone, like any model: a memory is named as it is shown. Where retrieval
 //! does not show the memory that gold names, no reply is right: an UPDATE becomes an ADD, so that nothing is lost, and a
 //! DELETE a NOOP. Such a turn is counted and gives no samples, and neither does what follows in that story, whose bank is
 //! no longer gold.
@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use keepsake_core::bank::MemoryBank;
 use keepsake_core::config::Config;
 use keepsake_core::model::{Completion, LanguageModel, ModelError, Request, Role, Skill, Stop, Usage};
-use keepsake_core::prompt::{distil, one_line};
+use keepsake_core::prompt::{distil, manage, one_line};
 use keepsake_core::types::{Cancel, InvalidInput, Timestamp};
 use keepsake_core::{Engine, Receipt, RememberError, Setup, when};
 
@@ -221,15 +221,15 @@ fn extracted<'a>(facts: impl Iterator<Item = &'a str>) -> String {
 
 fn managed(fact: &GoldFact, bank: &[GoldMemory], user: &str) -> Reply {
     let known = fact.memory.and_then(|number| bank.iter().find(|memory| memory.number == number));
-    let label =
-        known.and_then(|memory| labels(user).find(|(_, text)| *text == memory.text)).map(|(label, _)| label);
-    let text = match (&fact.gold, label) {
+    let shown = |text: &str| user.lines().any(|line| line.strip_prefix("- ") == Some(text));
+    let known = known.filter(|memory| shown(&memory.text));
+    let text = match (&fact.gold, known) {
         (Gold::Add, _) | (Gold::Update { .. }, None) => "ADD".to_owned(),
         (Gold::Noop, _) | (Gold::Delete { .. }, None) => "NOOP".to_owned(),
-        (Gold::Update { text, .. }, Some(label)) => format!("UPDATE {label}: {text}"),
-        (Gold::Delete { .. }, Some(label)) => format!("DELETE {label}"),
+        (Gold::Update { text, .. }, Some(old)) => manage::update(&old.text, text),
+        (Gold::Delete { .. }, Some(old)) => manage::delete(&old.text),
     };
-    Reply { text, found: label.is_some() || fact.gold == Gold::Add }
+    Reply { text, found: known.is_some() || fact.gold == Gold::Add }
 }
 
 fn distilled(memories: &[String], turns: &[String], user: &str) -> Reply {
@@ -473,9 +473,9 @@ mod tests {
         };
         let bank = vec![GoldMemory { number: 0, text: "Tom lives in Hull.".into() }];
         let reply = |shown: &str| {
-            managed(&fact, &bank, &format!("Memories:\n1. x\n2. {shown}\n\nNew fact: y\nAnswer:"))
+            managed(&fact, &bank, &format!("Memories:\n- x\n- {shown}\n\nNew fact: y\nAnswer:"))
         };
-        assert_eq!(reply("Tom lives in Hull.").text, "UPDATE 2: Tom lives in York.");
+        assert_eq!(reply("Tom lives in Hull.").text, "UPDATE Tom lives in Hull. -> Tom lives in York.");
         let missed = reply("Tom likes tea.");
         assert_eq!((missed.text.as_str(), missed.found), ("ADD", false));
     }

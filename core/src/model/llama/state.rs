@@ -64,7 +64,8 @@ impl States {
     pub(super) fn new(settings: &LlamaSettings, folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let mut common = Sha256::new();
-        for part in [env!("CARGO_PKG_VERSION"), LLAMA_CPP, &prompt::fingerprint()] {
+        let wordings = [prompt::manager_fingerprint(), prompt::answer_fingerprint()];
+        for part in [env!("CARGO_PKG_VERSION"), LLAMA_CPP, &wordings[0], &wordings[1]] {
             common.update((part.len() as u64).to_le_bytes());
             common.update(part);
         }
