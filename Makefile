@@ -43,7 +43,7 @@ EVAL_TURNS ?= 20
 EVAL := $(CARGO_TARGET_DIR)/eval-smoke
 
 .PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin install c-tools test-c test-swift check-android test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
-  bench-inference bench-growth bench-caches bench-doors libtorch trainer train-demo eval-smoke pytorch bench-trainer test-gpu bench-gpu torture fuzz fuzz-build fuzz-keep clean
+  bench-inference bench-growth bench-caches bench-doors libtorch trainer train-demo eval-smoke eval-adapters bench-adapters pytorch bench-trainer test-gpu bench-gpu torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -216,6 +216,14 @@ eval-smoke: trainer setup ## Evaluate the default model beside all baselines on 
 	$(TRAINER) evaluate end-to-end --data $(EVAL_DATA) $(addprefix --gold ,$(GOLD)) --turns $(EVAL_TURNS) --model "$(MODEL)" --judge local --out $(EVAL)/end-to-end
 	$(TRAINER) evaluate operations --stories 1 $(addprefix --data ,$(EVAL_MSC)) --conversations 2 --turns 8 --limit 6 --model "$(MODEL)" --out $(EVAL)/operations
 	$(TRAINER) compare $(EVAL)/end-to-end $(EVAL)/end-to-end --a rag --b keepsake
+
+eval-adapters: trainer setup ## Measure the adapters that ship beside the base alone (half an hour); target/eval-adapters
+	@adapters/evaluate.sh $(TRAINER) "$(MODEL)" $(CARGO_TARGET_DIR)/eval-adapters
+	@[ ! -e "$(EVAL_DATA)" ] || $(TRAINER) evaluate end-to-end --data $(EVAL_DATA) $(addprefix --gold ,$(GOLD)) --model "$(MODEL)" --manager adapters/manager.gguf \
+	  --answer adapters/answer.gguf --systems rag,keepsake,keepsake+adapters --out $(CARGO_TARGET_DIR)/eval-adapters/talk
+
+bench-adapters: setup ## Measure what the adapters that ship cost in speed; JSON in target/bench/adapters.json
+	KEEPSAKE_BENCH_MANAGER=$(CURDIR)/adapters/manager.gguf KEEPSAKE_BENCH_ANSWER=$(CURDIR)/adapters/answer.gguf cargo bench --locked $(MEMBERS) --bench adapters
 
 PYTORCH_ENV := $(CARGO_TARGET_DIR)/pytorch-env
 

@@ -70,12 +70,15 @@ pub(crate) struct Global {
     /// The language model: a GGUF file, or a name from `keepsake models list`
     #[arg(long, global = true, env = "KEEPSAKE_MODEL", value_name = "FILE|NAME")]
     pub(crate) model: Option<String>,
-    /// A LoRA adapter for what is kept
+    /// A LoRA adapter for what is kept [default: of the default model the one that ships]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) adapter_manager: Option<PathBuf>,
-    /// A LoRA adapter for answers
+    /// A LoRA adapter for answers [default: of the default model the one that ships]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) adapter_answer: Option<PathBuf>,
+    /// The default model without the adapters that ship
+    #[arg(long, global = true)]
+    pub(crate) no_adapters: bool,
     /// Tokens of prompt and reply together [default: 4096, or what the model was trained for]
     #[arg(long, global = true, value_name = "TOKENS")]
     #[arg(value_parser = clap::value_parser!(u32).range(256..=1_048_576))]

@@ -26,6 +26,14 @@ pub(crate) fn language_model(given: Option<&str>, home: Option<&Path>) -> Result
     present(&store(home)?, entry)
 }
 
+/// Whether what was given is the default language model: nothing, or its name.
+pub(crate) fn is_default_model(given: Option<&str>) -> bool {
+    let catalogue = Catalogue::built_in();
+    let default =
+        default_of(&catalogue, Role::Language).is_ok_and(|entry| given == Some(entry.name.as_str()));
+    given.is_none() || default
+}
+
 /// The files of the default embedding model.
 pub(crate) fn embedding_model(home: Option<&Path>) -> Result<OnnxFiles, Failure> {
     let (catalogue, store) = (Catalogue::built_in(), store(home)?);
@@ -89,6 +97,15 @@ fn unusable(what: String) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_adapters_that_ship_are_for_the_default_model() {
+        let catalogue = Catalogue::built_in();
+        let default = catalogue.default_of(Role::Language).unwrap();
+        assert_eq!(default.sha256, keepsake_adapters::BASE_SHA256);
+        assert!(is_default_model(None) && is_default_model(Some(&default.name)));
+        assert!(!is_default_model(Some("other.gguf")) && !is_default_model(Some("")));
+    }
 
     #[test]
     fn a_model_is_a_name_a_file_or_nothing() {

@@ -9,10 +9,11 @@ use std::fs::DirBuilder;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use keepsake_adapters::Files;
 use keepsake_core::bank::{Bank, BankKey, SledBank};
 use keepsake_core::config::Config;
 use keepsake_core::embed::OnnxEmbedder;
-use keepsake_core::model::{CacheType, LlamaModel, LlamaSettings, Role};
+use keepsake_core::model::{CacheType, LlamaModel, LlamaSettings, ModelError, Role};
 use keepsake_core::types::SpaceId;
 use keepsake_core::{Engine, OpenError, Setup, device_clock};
 
@@ -107,7 +108,7 @@ pub(crate) fn open_in(
     if needs == Needs::Models {
         let settings = language_model(global, around)?;
         name = Some(settings.model.file_stem().unwrap_or_default().to_string_lossy().into_owned());
-        setup = setup.with_model(Arc::new(LlamaModel::load(&settings)?));
+        setup = setup.with_model(Arc::new(load(settings, global)?));
     }
     if needs != Needs::Nothing && !global.no_embedder {
         let files = found::embedding_model(around.models.as_deref())?;
@@ -181,6 +182,9 @@ fn language_model(global: &Global, around: &Surroundings) -> Result<LlamaSetting
         LlamaSettings::new(found::language_model(global.model.as_deref(), around.models.as_deref())?);
     let adapters = [(Role::Manager, &global.adapter_manager), (Role::Answer, &global.adapter_answer)];
     settings.adapters = adapters.into_iter().filter_map(|(role, path)| Some((role, path.clone()?))).collect();
+    if has_shipped(global) {
+        add_shipped(&mut settings, around);
+    }
     settings.context_tokens = global.context.unwrap_or(settings.context_tokens);
     settings.threads = global.threads;
     if global.small_cache {
@@ -190,6 +194,44 @@ fn language_model(global: &Global, around: &Surroundings) -> Result<LlamaSetting
     // Beside the program where it was built or shipped; else llama.cpp looks where it was built.
     settings.backends = around.program.as_ref().map(|folder| folder.join("lib")).filter(|lib| lib.is_dir());
     Ok(settings)
+}
+
+/// Whether the adapters that ship are meant: those of the default model, unless the person wants none.
+fn has_shipped(global: &Global) -> bool {
+    found::is_default_model(global.model.as_deref()) && !global.no_adapters
+}
+
+/// Loads the model. An adapter that nobody gave is no reason to fail: where it does not fit, that is said.
+fn load(mut settings: LlamaSettings, global: &Global) -> Result<LlamaModel, Failure> {
+    loop {
+        match LlamaModel::load(&settings) {
+            Err(ModelError::Adapter { path, why }) if has_shipped(global) && !is_given(global, &path) => {
+                output::note(&format!("the model works without the adapter that ships: {why}"));
+                settings.adapters.retain(|_, other| *other != path);
+            }
+            loaded => return Ok(loaded?),
+        }
+    }
+}
+
+fn is_given(global: &Global, adapter: &Path) -> bool {
+    [&global.adapter_manager, &global.adapter_answer].into_iter().flatten().any(|given| given == adapter)
+}
+
+/// Gives the default model the adapters that ship, for each agent that none was given for.
+fn add_shipped(settings: &mut LlamaSettings, around: &Surroundings) {
+    let Some(home) = &around.models else { return };
+    match keepsake_adapters::unpack(&home.join("adapters")) {
+        Ok(Files { manager, answer }) => {
+            for (role, path) in [(Role::Manager, manager), (Role::Answer, answer)] {
+                settings.adapters.entry(role).or_insert(path);
+            }
+        }
+        Err(error) => output::note(&format!(
+            "the model works without its adapters: they cannot be written to {} ({error})",
+            home.display()
+        )),
+    }
 }
 
 /// Where evaluated starts of prompts are kept: in our own folder, beside the models.

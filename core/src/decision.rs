@@ -89,7 +89,7 @@ impl Shown {
 
 /// A decision named a memory that was not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the reply names memory {label}, which was not shown")]
+#[error("the reply names a memory that was not shown")]
 pub struct NotShown {
     /// The label it named.
     pub label: usize,

@@ -66,9 +66,9 @@ fn in_own_process(adapted: &str) -> (f64, f64) {
 
 /// Tokens a second of writing and of reading, over both agents.
 fn measured(adapted: bool) -> (f64, f64) {
-    let adapter = |(role, key): (Role, &str)| Some((role, std::env::var_os(key)?.into()));
+    let of_role = |(role, key): (Role, &str)| Some((role, std::env::var_os(key)?.into()));
     let adapters: std::collections::BTreeMap<Role, PathBuf> =
-        ROLES.into_iter().filter_map(adapter).filter(|_| adapted).collect();
+        ROLES.into_iter().filter_map(of_role).filter(|_| adapted).collect();
     assert!(
         !adapted || !adapters.is_empty(),
         "name the adapters with KEEPSAKE_BENCH_MANAGER and KEEPSAKE_BENCH_ANSWER"

@@ -27,7 +27,9 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 fn all_sources() -> Vec<PathBuf> {
     let folders = [
+        "adapters/src",
         "core/src",
+        "dialogues/src",
         "cli/src",
         "cli/tests",
         "tests/src",

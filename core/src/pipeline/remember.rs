@@ -23,8 +23,6 @@ use crate::when;
 
 /// Tokens for a reply of the extraction step: three facts of a hundred and sixty characters.
 const EXTRACT_TOKENS: usize = 160;
-/// Tokens for a reply of the manage step: one memory of four hundred characters, and the name of another.
-const MANAGE_TOKENS: usize = 192;
 
 /// After how many turns what was said before begins at another one.
 const CONTEXT_STEP: usize = 4;
@@ -354,7 +352,7 @@ fn manage_request(fact: &Fact, shown: &Shown) -> Request {
         role: Role::Manager,
         chat: manage::chat(fact, shown),
         grammar: Some(manage::grammar(shown)),
-        max_tokens: MANAGE_TOKENS,
+        max_tokens: manage::max_tokens(shown),
         sampling: Sampling::Greedy,
     }
 }

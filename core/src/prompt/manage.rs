@@ -16,6 +16,8 @@ use crate::types::Fact;
 pub const MAX_MEMORY_CHARS: usize = 400;
 /// Most characters of a memory that are repeated to name it.
 const MAX_NAME_CHARS: usize = 120;
+/// Tokens for what a reply has beside a memory's name: one memory of four hundred characters.
+const SENTENCE_TOKENS: usize = 128;
 
 pub(super) const SYSTEM: &str = "You keep a list of memories about people. Decide what to do with one new fact. \
 Answer with exactly one of:\n\
@@ -56,37 +58,48 @@ pub fn chat(fact: &Fact, shown: &Shown) -> Chat {
 
 /// The grammar of a reply to these memories: no other memory can be named.
 pub fn grammar(shown: &Shown) -> String {
-    if shown.memories().is_empty() {
+    let names = names(&lines(shown));
+    let names: Vec<String> = names.iter().filter(|name| !name.is_empty()).map(|name| literal(name)).collect();
+    if names.is_empty() {
         return "ADD|NOOP".to_owned();
     }
-    let names: Vec<String> = names(shown).iter().map(|name| literal(name)).collect();
     let memory = format!("({})", names.join("|"));
     let sentence = format!("[A-Za-z0-9]{CHARACTER}{{4,{}}}", MAX_MEMORY_CHARS - 1);
     format!("ADD|NOOP|{DELETE}{memory}|{UPDATE}{memory}{TO}{sentence}")
 }
 
-/// The reply that gives a memory, known by its text, a new one.
-pub fn update(old: &str, text: &str) -> String {
-    format!("{UPDATE}{}{TO}{text}", start(&one_line(old)))
+/// Most tokens of a reply to these memories: a token has at least one byte, and of a name all are appended.
+pub fn max_tokens(shown: &Shown) -> usize {
+    SENTENCE_TOKENS + names(&lines(shown)).iter().map(String::len).max().unwrap_or_default()
 }
 
-/// The reply that retires a memory.
-pub fn delete(old: &str) -> String {
-    format!("{DELETE}{}", start(&one_line(old)))
-}
-
-fn start(line: &str) -> String {
-    line.chars().take(MAX_NAME_CHARS).collect::<String>().trim_end().to_owned()
+fn lines(shown: &Shown) -> Vec<String> {
+    shown.memories().iter().map(|memory| one_line(&memory.text)).collect()
 }
 
 /// What each memory is named by: its line, or of a long one the beginning, unless another one begins alike.
-fn names(shown: &Shown) -> Vec<String> {
-    let lines: Vec<String> = shown.memories().iter().map(|memory| one_line(&memory.text)).collect();
+fn names(lines: &[String]) -> Vec<String> {
+    let start = |line: &String| line.chars().take(MAX_NAME_CHARS).collect::<String>().trim_end().to_owned();
     let name = |line: &String| {
         let shared = lines.iter().any(|other| other != line && start(other) == start(line));
         if shared { line.clone() } else { start(line) }
     };
     lines.iter().map(name).collect()
+}
+
+/// The memories that a prompt shows, as its lines have them.
+pub fn shown_in(user: &str) -> Vec<String> {
+    user.lines().filter_map(|line| line.strip_prefix(ITEM)).map(str::to_owned).collect()
+}
+
+/// The reply that gives one of the memories shown a new text.
+pub fn update(shown: &[String], at: usize, text: &str) -> String {
+    format!("{UPDATE}{}{TO}{text}", names(shown)[at])
+}
+
+/// The reply that retires one of the memories shown.
+pub fn delete(shown: &[String], at: usize) -> String {
+    format!("{DELETE}{}", names(shown)[at])
 }
 
 /// The decision in a reply to these memories. One that names a memory that was not shown has the label 0, which nothing
@@ -96,13 +109,13 @@ pub fn parse(reply: &str, shown: &Shown) -> Result<Decision, BadReply> {
     if reply.lines().count() > 1 {
         return Err(BadReply);
     }
-    let names = names(shown);
+    let names = names(&lines(shown));
     if let Some(rest) = reply.strip_prefix(UPDATE) {
         // A memory may hold the mark itself: the longest that fits is the one that was repeated.
         let split = |name: &String| rest.strip_prefix(name.as_str())?.strip_prefix(TO);
-        let fitting = (0..names.len()).filter(|at| split(&names[*at]).is_some());
-        let named = fitting.rev().max_by_key(|at| names[*at].len());
-        let text = match named {
+        let fitting = (0..names.len()).filter(|at| !names[*at].is_empty() && split(&names[*at]).is_some());
+        let repeated = fitting.rev().max_by_key(|at| names[*at].len());
+        let text = match repeated {
             Some(at) => split(&names[at]),
             None => rest.split_once(TO).map(|(_, text)| text),
         };
@@ -110,7 +123,7 @@ pub fn parse(reply: &str, shown: &Shown) -> Result<Decision, BadReply> {
         if text.is_empty() || text.chars().count() > MAX_MEMORY_CHARS {
             return Err(BadReply);
         }
-        return Ok(Decision::Update { label: named.map_or(0, |at| at + 1), text });
+        return Ok(Decision::Update { label: repeated.map_or(0, |at| at + 1), text });
     }
     if let Some(rest) = reply.strip_prefix(DELETE) {
         let label = names.iter().position(|name| name == rest).map_or(0, |at| at + 1);
@@ -175,11 +188,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_named_is_read_and_fits() {
+        let long = |end: &str| format!("{}{end}", "word ".repeat(40));
+        let texts = ["Tom likes tea.".to_owned(), long("x"), long("y"), "\u{200B}".into(), "東京".repeat(90)];
+        let memories = texts.iter().enumerate().map(|(at, text)| memory(at as u64 + 1, text));
+        let shown = Shown::new(memories.collect());
+        let user = chat(&Fact { text: "x".into(), when: memory(1, "").valid_from }, &shown).user;
+        let seen = shown_in(&user);
+        assert_eq!(seen, lines(&shown));
+        for at in [0, 1, 2, 4] {
+            let (update, delete) = (update(&seen, at, "Tom."), delete(&seen, at));
+            assert_eq!(parse(&delete, &shown), Ok(Decision::Delete { label: at + 1 }));
+            assert_eq!(parse(&update, &shown), Ok(Decision::Update { label: at + 1, text: "Tom.".into() }));
+            assert!(update.len() <= max_tokens(&shown));
+        }
+        // A memory without words has no name.
+        assert!(!grammar(&shown).contains("||") && !grammar(&shown).contains("(|"));
+        assert_eq!(grammar(&Shown::new(vec![memory(1, "\u{200B}")])), "ADD|NOOP");
+    }
+
+    #[test]
     fn a_long_memory_is_named_by_its_beginning_unless_another_one_begins_alike() {
         let long = |end: &str| format!("{}{end}", "word ".repeat(40));
         let named = |texts: &[String]| {
             let memories = texts.iter().enumerate().map(|(at, text)| memory(at as u64, text));
-            names(&Shown::new(memories.collect()))
+            names(&lines(&Shown::new(memories.collect())))
         };
         let alone = named(&[long("x"), "Tom likes tea.".into()]);
         assert_eq!(

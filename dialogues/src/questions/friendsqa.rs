@@ -32,7 +32,7 @@ struct Scene {
 #[derive(Deserialize)]
 struct Paragraph {
     /// The file's own misprint has a colon.
-    #[serde(rename = "utterances:", alias = "utterances")]
+    #[serde(rename = "utterances:")]
     utterances: Vec<Utterance>,
     qas: Vec<Question>,
 }
@@ -88,7 +88,12 @@ fn dialogue(name: &str, part: &Paragraph, day: Timestamp) -> Result<Dialogue, In
         let turn = NewTurn::new(&speaker(said), &together(&said.text), time)?.in_session(name)?;
         dialogue.turns.push(turn.with_reference(&reference(said.uid))?);
     }
-    for question in part.qas.iter().filter(|question| !question.answers.is_empty()) {
+    for question in &part.qas {
+        let golds = question.answers.iter().map(|span| answer(&span.answer_text));
+        let golds: Vec<String> = golds.filter(|gold| !gold.is_empty()).collect();
+        if golds.is_empty() {
+            continue;
+        }
         let mut evidence: Vec<String> =
             question.answers.iter().map(|span| reference(span.utterance_id)).collect();
         evidence.sort_unstable();
@@ -96,7 +101,7 @@ fn dialogue(name: &str, part: &Paragraph, day: Timestamp) -> Result<Dialogue, In
         dialogue.questions.push(Asked {
             id: question.id.clone(),
             text: together(&question.text),
-            gold: question.answers.iter().map(|span| answer(&span.answer_text)).collect(),
+            gold: golds,
             category: question.text.split_whitespace().next().unwrap_or_default().to_lowercase(),
             evidence,
             sessions: Vec::new(),
@@ -124,13 +129,14 @@ fn together(tokens: &str) -> String {
     /// Two tokens of one word.
     const WORDS: [(&str, &str); 6] =
         [("gon", "na"), ("wan", "na"), ("got", "ta"), ("can", "not"), ("gim", "me"), ("lem", "me")];
+    const ENDINGS: [&str; 8] = ["n't", "'s", "'m", "'re", "'ve", "'ll", "'d", "'"];
     let mut text = String::new();
     let mut opens = false;
     let mut before = "";
     for token in tokens.split_whitespace() {
         let ends =
             token.chars().all(|letter| ",.!?;:)]}%".contains(letter)) || token == "..." || token == "''";
-        let goes_on = token.starts_with('\'') || token.eq_ignore_ascii_case("n't");
+        let goes_on = ENDINGS.iter().any(|ending| token.eq_ignore_ascii_case(ending));
         let word = WORDS.iter().any(|(first, last)| before.eq_ignore_ascii_case(first) && token == *last);
         if !(text.is_empty() || ends || goes_on || word || opens) {
             text.push(' ');
@@ -154,6 +160,7 @@ mod tests {
         for (tokens, text) in [
             ("Hey , do n't worry , I 'm fine .", "Hey, don't worry, I'm fine."),
             ("What 's Ross ' plan ?", "What's Ross' plan?"),
+            ("Get 'em , 'cause I 'll go", "Get 'em, 'cause I'll go"),
             ("We 're gon na pay $ 20 , okay ?", "We're gonna pay $20, okay?"),
             ("( laughs ) She said `` no ''", "(laughs) She said \"no\""),
         ] {
@@ -168,7 +175,8 @@ mod tests {
             {"uid":0,"speakers":["Joey","Ross"],"utterance":"Hi ."},{"uid":1,"speakers":[],"utterance":"They sit ."}],
             "qas":[{"id":"q1","question":"Who said hi ?","answers":[
                 {"answer_text":"Joey","utterance_id":0},{"answer_text":"Ross","utterance_id":0}]},
-              {"id":"q2","question":"Why ?","answers":[]}]}]},{"title":3}]}"#;
+              {"id":"q2","question":"Why ?","answers":[]},
+              {"id":"q3","question":"What ?","answers":[{"answer_text":"...","utterance_id":1}]}]}]},{"title":3}]}"#;
         let found = read(text).unwrap();
         let dialogue = &found.dialogues[0];
         let said: Vec<(&str, &str)> =

@@ -133,7 +133,9 @@ ids), `category`, `id` and `time` (when it is asked).";
         match item {
             item if has(item, "conversation") => Ok(Self::Locomo),
             item if has(item, "haystack_sessions") => Ok(Self::Longmemeval),
-            item if has(item, "data") => Ok(Self::Friendsqa),
+            item if item.pointer("/data/0/paragraphs/0").is_some_and(|part| has(part, "utterances:")) => {
+                Ok(Self::Friendsqa)
+            }
             _ => Err(UNKNOWN.to_owned()),
         }
     }
@@ -199,7 +201,7 @@ mod tests {
             (r#"[{"haystack_sessions": []}]"#, Layout::Longmemeval),
             ("{\"dialog\": []}\n{\"dialog\": []}", Layout::Msc),
             (r#"{"dialog": []}"#, Layout::Msc),
-            (r#"{"data": []}"#, Layout::Friendsqa),
+            (r#"{"data": [{"paragraphs": [{"utterances:": []}]}]}"#, Layout::Friendsqa),
             ("\n{\"time\": \"\", \"speaker\": \"\"}\n{\"question\": \"\"}", Layout::Jsonl),
             (r#"{"time": "", "speaker": ""}"#, Layout::Jsonl),
         ] {
@@ -207,6 +209,7 @@ mod tests {
         }
         for (text, fault) in [
             ("[1]", "none of the layouts"),
+            (r#"{"data": [{"paragraphs": [{"context": ""}]}]}"#, "none of the layouts"),
             ("", "empty"),
             ("[\n {\"conversation\": {}},\n {\"conver", "line 3: EOF"),
             ("\n{\"time\": secret}\n{}", "line 2: "),

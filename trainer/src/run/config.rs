@@ -327,8 +327,14 @@ impl RunConfig {
         if self.data.files.is_empty() && (self.data.gold.is_some() || self.data.turns > 0) {
             return Err("data.gold and data.turns are about data.files, which are none".to_owned());
         }
-        if self.data.weight == 0 {
-            return Err("data.weight is 0: leave data.files out instead".to_owned());
+        let imitates = matches!(self.learn, Learn::Gold { .. });
+        match self.data.weight {
+            0 => return Err("data.weight is 0: leave data.files out instead".to_owned()),
+            1 => {}
+            _ if self.data.files.is_empty() || !imitates => {
+                return Err("data.weight is about imitating data.files: leave it out".to_owned());
+            }
+            _ => {}
         }
         if self.world.stories == 0 && self.data.files.is_empty() {
             return Err("there is nothing to learn from: give world.stories or data.files".to_owned());

@@ -43,16 +43,18 @@ pub fn samples(story: &Story, config: &Config, every: usize) -> Result<Vec<Sampl
 
 /// Words of the longest gold answer that is imitated: the answer step asks for at most so many.
 const MOST_WORDS: usize = 6;
-/// Of so many questions of a conversation one more is asked of another, where its answer is not known.
+/// For so many questions of conversations one of another conversation is asked, whose answer is not known here.
 const FOR_ONE_UNTOLD: usize = 24;
+/// Seconds.
+const DAY: i64 = 86_400;
 
 /// The answer agent's samples from conversations: their questions, asked of the turns alone after the last one.
 pub fn of_dialogues(dialogues: &[Dialogue], config: &Config) -> Result<Vec<Sample>, TaskError> {
-    let mut samples = Vec::new();
+    let (mut samples, mut asked_so_far) = (Vec::new(), 0);
     for (nth, dialogue) in dialogues.iter().enumerate() {
         let teacher = Arc::new(Teacher::new());
-        let now = dialogue.turns.last().map_or(Timestamp::from_seconds(0), NewTurn::time);
-        let setup = setup(Arc::clone(&teacher) as Arc<_>, config.clone(), now);
+        let last = dialogue.turns.last().map_or(Timestamp::from_seconds(0), NewTurn::time);
+        let setup = setup(Arc::clone(&teacher) as Arc<_>, config.clone(), last);
         let engine = Engine::with_bank(Arc::new(MemoryBank::new()), setup);
         for turn in &dialogue.turns {
             engine.append(turn.clone()).map_err(|error| failed(&error))?;
@@ -68,7 +70,11 @@ pub fn of_dialogues(dialogues: &[Dialogue], config: &Config) -> Result<Vec<Sampl
             samples.extend(teacher.samples());
             Ok(())
         };
-        for asked in &dialogue.questions {
+        // What is asked before the last turn has another answer, and long after it another "yesterday".
+        let in_time =
+            |asked: &&Asked| asked.at.is_none_or(|at| at >= last && at.seconds() - last.seconds() < DAY);
+        for asked in dialogue.questions.iter().filter(in_time) {
+            asked_so_far += 1;
             // Nothing is known of an answer whose turns are not all there.
             let turns: Option<Vec<&&NewTurn>> =
                 asked.evidence.iter().map(|one| said.get(one.as_str())).collect();
@@ -82,15 +88,22 @@ pub fn of_dialogues(dialogues: &[Dialogue], config: &Config) -> Result<Vec<Sampl
                 )?;
             }
         }
-        // Far from this one in the file.
+        // Far from this one in the file. Where its answer is said too, it may be the answer here.
         let other = &dialogues[(nth + dialogues.len() / 2) % dialogues.len()];
-        if dialogues.len() > 1 {
-            for asked in other.questions.iter().step_by(FOR_ONE_UNTOLD) {
-                ask(
-                    asked,
-                    Lesson::Question { answer: UNKNOWN.to_owned(), memories: Vec::new(), turns: Vec::new() },
-                )?;
-            }
+        let unsaid = |asked: &&Asked| {
+            asked.is_answerable()
+                && !asked
+                    .gold
+                    .iter()
+                    .any(|gold| dialogue.turns.iter().any(|turn| turn.text().contains(gold.as_str())))
+        };
+        if dialogues.len() > 1
+            && asked_so_far >= FOR_ONE_UNTOLD
+            && let Some(asked) = other.questions.iter().find(unsaid)
+        {
+            asked_so_far -= FOR_ONE_UNTOLD;
+            let answer = UNKNOWN.to_owned();
+            ask(asked, Lesson::Question { answer, memories: Vec::new(), turns: Vec::new() })?;
         }
     }
     Ok(samples)
@@ -145,4 +158,47 @@ pub fn tree(tokenizer: &Tokenizer, sample: &Sample, most: usize) -> Result<Optio
 /// The samples of one agent.
 pub fn of_role(samples: Vec<Sample>, role: Role) -> Vec<Sample> {
     samples.into_iter().filter(|sample| sample.request.role == role).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keepsake_core::config::Distil;
+    use keepsake_dialogues::questions::{Layout, read};
+
+    /// Conversations in which each asks where somebody lives; and what is asked of them at another time.
+    fn dialogues(count: usize) -> Vec<Dialogue> {
+        let text = |nth: usize| {
+            format!(
+                r#"{{"time":"2024-03-02T10:15","speaker":"Maria","text":"I live in Town{nth}.","id":"a"}}
+{{"time":"2024-03-09T10:15","speaker":"Tom","text":"Nice.","id":"b"}}
+{{"question":"Where does Maria live?","answer":["Town{nth}","Maria said that she lives in Town{nth} with a dog"],"evidence":["a"]}}
+{{"question":"Where did Maria live then?","answer":"Town{nth}","evidence":["a"],"time":"2024-03-03T10:15"}}
+{{"question":"Who else?","answer":"nobody at all that anybody has ever heard of","evidence":["a"]}}
+{{"question":"What is missing?","answer":"Town{nth}","evidence":["z"]}}"#
+            )
+        };
+        (0..count)
+            .map(|nth| read(&text(nth), "f", Layout::Jsonl, None).unwrap().dialogues.remove(0))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_short_told_and_asked_in_time_is_imitated_and_sometimes_what_nobody_told() {
+        let config = Config { distil: Distil::Never, ..Config::default() };
+        let samples = of_dialogues(&dialogues(2 * FOR_ONE_UNTOLD), &config).unwrap();
+        let (unknown, known): (Vec<&Sample>, Vec<&Sample>) =
+            samples.iter().partition(|sample| sample.reply.contains(UNKNOWN));
+        assert_eq!(known.len(), 2 * FOR_ONE_UNTOLD, "one of each");
+        assert!(known.iter().all(|sample| sample.request.chat.user.contains("Where does Maria live?")));
+        assert_eq!(known[3].reply, " Town3");
+        // Three questions of each count: two are asked in time and have evidence or none.
+        assert!((2..=8).contains(&unknown.len()), "{}", unknown.len());
+        assert!(
+            of_dialogues(&dialogues(1), &config)
+                .unwrap()
+                .iter()
+                .all(|sample| !sample.reply.contains(UNKNOWN))
+        );
+    }
 }

@@ -31,7 +31,7 @@ pub struct Label {
     pub distils: bool,
     /// SHA-256 of the base's file, in hexadecimal.
     pub base_sha256: String,
-    /// The wording of the prompts: `keepsake_core::prompt::fingerprint`.
+    /// The wording of the prompts: `keepsake_core::model::adapter::wording`.
     pub wording: String,
 }
 

@@ -221,13 +221,13 @@ fn extracted<'a>(facts: impl Iterator<Item = &'a str>) -> String {
 
 fn managed(fact: &GoldFact, bank: &[GoldMemory], user: &str) -> Reply {
     let known = fact.memory.and_then(|number| bank.iter().find(|memory| memory.number == number));
-    let shown = |text: &str| user.lines().any(|line| line.strip_prefix("- ") == Some(text));
-    let known = known.filter(|memory| shown(&memory.text));
+    let shown = manage::shown_in(user);
+    let known = known.and_then(|memory| shown.iter().position(|line| *line == memory.text));
     let text = match (&fact.gold, known) {
         (Gold::Add, _) | (Gold::Update { .. }, None) => "ADD".to_owned(),
         (Gold::Noop, _) | (Gold::Delete { .. }, None) => "NOOP".to_owned(),
-        (Gold::Update { text, .. }, Some(old)) => manage::update(&old.text, text),
-        (Gold::Delete { .. }, Some(old)) => manage::delete(&old.text),
+        (Gold::Update { text, .. }, Some(at)) => manage::update(&shown, at, text),
+        (Gold::Delete { .. }, Some(at)) => manage::delete(&shown, at),
     };
     Reply { text, found: known.is_some() || fact.gold == Gold::Add }
 }
