@@ -310,7 +310,10 @@ fn train(Train { flags, run, resume }: &Train) -> Result<(), Failure> {
     stop_on_signals(&stop).map_err(|error| Failure::Other(format!("Ctrl-C cannot be caught: {error}")))?;
     match run::train(&settings, run, *resume, &stop)? {
         Ended::Whole { adapters } => adapters.iter().for_each(|adapter| println!("{}", adapter.display())),
-        Ended::Stopped { step } => println!("stopped before step {step}, and saved: go on with --resume"),
+        Ended::Stopped { step, adapters } => {
+            adapters.iter().for_each(|adapter| println!("{}", adapter.display()));
+            println!("stopped before step {step}, and saved: go on with --resume");
+        }
     }
     Ok(())
 }
@@ -376,10 +379,12 @@ fn held(Held { config, role, adapter, on_device, lines }: &Held) -> Result<(), F
 fn write_lines(path: &Path, scenes: &[Box<dyn Scene>], played: &[Played]) -> std::io::Result<()> {
     let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
     for (scene, played) in scenes.iter().zip(played) {
-        let Played { reward, said, operations, .. } = played;
+        let Played { reward, said, operations, parts, .. } = played;
         let (facts, right) = (operations.facts, operations.right);
+        let answers = parts.iter().find(|(name, _)| name == "answers").map(|(_, value)| value);
         let line = serde_json::json!({
-            "about": scene.about(), "gold": scene.gold(), "said": said, "reward": reward, "facts": facts, "right": right
+            "about": scene.about(), "gold": scene.gold(), "said": said, "reward": reward, "answers": answers,
+            "facts": facts, "right": right
         });
         writeln!(file, "{line}")?;
     }

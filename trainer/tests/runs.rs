@@ -122,8 +122,9 @@ fn a_stop_saves_and_says_where_it_goes_on() {
     let config = config(folder.path(), "manager", IMITATION, 3);
     let run = folder.path().join("run");
     let ended = run::train(&config, &run, false, &AtomicBool::new(true)).unwrap();
-    assert_eq!(ended, Ended::Stopped { step: 0 });
-    assert!(run.join("state-0").exists());
+    // What was learnt so far can be used.
+    assert_eq!(ended, Ended::Stopped { step: 0, adapters: vec![run.join("manager.gguf")] });
+    assert!(run.join("manager.gguf").exists() && run.join("state-0").exists());
     assert!(matches!(train(&config, &run, true), Ended::Whole { .. }));
 }
 

@@ -6,6 +6,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -104,6 +105,9 @@ struct Notes {
 impl Watch for Notes {
     fn step(&mut self, _: u64, values: &Values, samples: &[SampleLine]) -> Result<(), TrainError> {
         assert!(!samples.is_empty() && values.iter().all(|(_, value)| value.is_finite()), "{values:?}");
+        // The log of a run refuses a name that is given twice.
+        let names: BTreeSet<&str> = values.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.len(), values.len(), "{values:?}");
         self.rewards.push(values.iter().find(|(name, _)| name == "reward/mean").unwrap().1);
         Ok(())
     }

@@ -24,11 +24,15 @@ pub struct CreditSettings {
     pub writing: f64,
     /// The most that writing may cost. Default 0.05.
     pub writing_most: f64,
+    /// The cost of a turn in which core had to correct a decision: an UPDATE of a memory about something else that became
+    /// an ADD, say. Default 0.02, a guess: without it a manager learns to leave deciding to core, for the answers are the
+    /// same.
+    pub corrected: f64,
 }
 
 impl Default for CreditSettings {
     fn default() -> Self {
-        Self { operation: 0.01, writing: 5e-4, writing_most: 0.05 }
+        Self { operation: 0.01, writing: 5e-4, writing_most: 0.05, corrected: 0.02 }
     }
 }
 
@@ -40,8 +44,9 @@ impl CreditSettings {
         within("operation", self.operation, good(self.operation), "0 or more")?;
         within("writing", self.writing, good(self.writing), "0 or more")?;
         within("writing_most", self.writing_most, good(self.writing_most), "0 or more")?;
-        let both = self.operation + self.writing_most;
-        within("operation + writing_most", both, both <= 0.1, "at most 0.1")
+        within("corrected", self.corrected, good(self.corrected), "0 or more")?;
+        let all = self.operation + self.writing_most + self.corrected;
+        within("operation + writing_most + corrected", all, all <= 0.1, "at most 0.1")
     }
 }
 
@@ -64,9 +69,11 @@ pub struct Operation<'a> {
     pub noop: bool,
     /// How many tokens it wrote into memories that were not in what it replaced.
     pub written: usize,
+    /// Whether core had to correct it.
+    pub corrected: bool,
 }
 
-/// What an operation earned: `answers − baseline − operation − writing`.
+/// What an operation earned: `answers − baseline − operation − writing − corrected`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Credit {
     /// The reward.
@@ -79,6 +86,8 @@ pub struct Credit {
     pub operation: f64,
     /// What writing cost.
     pub writing: f64,
+    /// What being corrected cost.
+    pub corrected: f64,
 }
 
 /// The credit of a manager's operation, over the questions that have a reward on both sides; none where no
@@ -99,7 +108,9 @@ pub fn manager_credit(operation: &Operation<'_>, settings: &CreditSettings) -> O
     let (answers, baseline) = (after.mean()?, noop.mean()?);
     let done = if operation.noop { 0.0 } else { settings.operation };
     let writing = (settings.writing * operation.written as f64).min(settings.writing_most);
-    Some(Credit { total: answers - baseline - done - writing, answers, baseline, operation: done, writing })
+    let corrected = if operation.corrected { settings.corrected } else { 0.0 };
+    let total = answers - baseline - done - writing - corrected;
+    Some(Credit { total, answers, baseline, operation: done, writing, corrected })
 }
 
 #[cfg(test)]
@@ -116,14 +127,15 @@ mod tests {
     #[test]
     fn credit_is_the_table_worked_out_by_hand() {
         let settings = CreditSettings::default();
-        let credit =
-            |asked: &[Asked], noop, written| manager_credit(&Operation { asked, noop, written }, &settings);
+        let credit = |asked: &[Asked], noop, written| {
+            manager_credit(&Operation { asked, noop, written, corrected: false }, &settings)
+        };
         // One question won of two, 20 tokens: 1 − 1/2 − 0.01 − 0.01.
         let found = credit(&[asked(1.0, 0.0), asked(1.0, 1.0)], false, 20).unwrap();
-        let expected = Credit { total: 0.48, answers: 1.0, baseline: 0.5, operation: 0.01, writing: 0.01 };
+        let Credit { total, answers, baseline, operation, writing, corrected } = found;
         assert_close(
-            &[found.total, found.answers, found.baseline, found.operation, found.writing],
-            &[expected.total, expected.answers, expected.baseline, expected.operation, expected.writing],
+            &[total, answers, baseline, operation, writing, corrected],
+            &[0.48, 1.0, 0.5, 0.01, 0.01, 0.0],
             1e-12,
         );
         // An earlier question lost by deleting: 1/2 − 1 − 0.01.
@@ -133,12 +145,17 @@ mod tests {
         assert_eq!(credit(&[asked(0.5, 0.5)], true, 0).unwrap().total, 0.0);
         // Writing has a most.
         assert_close(&[credit(&[asked(1.0, 0.0)], false, 10_000).unwrap().total], &[0.94], 1e-12);
+        // The same answers after a decision that core had to correct.
+        let one = [asked(1.0, 0.0)];
+        let found =
+            manager_credit(&Operation { asked: &one, noop: false, written: 0, corrected: true }, &settings);
+        assert_close(&[found.unwrap().total], &[0.97], 1e-12);
     }
 
     #[test]
     fn a_question_counts_only_if_both_sides_have_a_reward() {
         let one_sided = [Asked { after: Some(1.0), noop: None }, Asked { after: None, noop: Some(0.0) }];
-        let operation = |asked| Operation { asked, noop: false, written: 0 };
+        let operation = |asked| Operation { asked, noop: false, written: 0, corrected: false };
         let settings = CreditSettings::default();
         assert_eq!(manager_credit(&operation(&one_sided), &settings), None);
         assert_eq!(manager_credit(&operation(&[]), &settings), None);
@@ -151,7 +168,7 @@ mod tests {
     fn costs_stay_small() {
         assert_eq!(CreditSettings::default().check(), Ok(()));
         let dear = CreditSettings { writing_most: 0.2, ..CreditSettings::default() };
-        assert_eq!(dear.check().unwrap_err().what, "operation + writing_most");
+        assert_eq!(dear.check().unwrap_err().what, "operation + writing_most + corrected");
         let earning = CreditSettings { operation: -0.01, ..CreditSettings::default() };
         assert_eq!(earning.check().unwrap_err().what, "operation");
         assert_eq!(serde_json::from_str::<CreditSettings>("{}").unwrap(), CreditSettings::default());

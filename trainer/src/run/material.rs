@@ -151,7 +151,7 @@ pub fn scenes(config: &RunConfig, role: Role, split: Split) -> Result<Vec<Box<dy
 }
 
 /// The samples of a split, as the engine reads them: of stories, and to learn from also of conversations: the manager from
-/// notes of their turns, the answer agent from their questions. What does not fit into the context is left out.
+/// notes of their turns, the answer agent from their questions, or those that notes give. What does not fit into the context is left out.
 pub fn samples(
     config: &RunConfig,
     role: Role,
@@ -164,6 +164,14 @@ pub fn samples(
     let mut samples = worked(config, split, of_story)?;
     if split == Split::Train {
         let mut dialogues = dialogues(config, say)?;
+        if role == Role::Answer {
+            for (nth, dialogue) in
+                dialogues.iter_mut().enumerate().filter(|(_, one)| one.questions.is_empty())
+            {
+                let seed = config.seed ^ nth as u64;
+                *dialogue = tasks::inquiry::asked(dialogue, seed)?;
+            }
+        }
         dialogues.retain(|dialogue| {
             let (usable, what) = match role {
                 Role::Manager => {

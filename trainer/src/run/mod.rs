@@ -101,6 +101,8 @@ pub enum Ended {
     Stopped {
         /// The step that it goes on with.
         step: u64,
+        /// The adapters as they are so far.
+        adapters: Vec<PathBuf>,
     },
 }
 
@@ -195,16 +197,16 @@ pub fn train(config: &RunConfig, folder: &Path, resume: bool, stop: &AtomicBool)
     let stopped = watch.saved.filter(|step| *step < config.steps);
     drop(watch);
     record::report(folder)?;
-    if let Some(step) = stopped {
-        return Ok(Ended::Stopped { step });
-    }
     let mut adapters = Vec::new();
     for role in config.role.roles() {
         let path = folder.join(format!("{}.gguf", role.as_str()));
         export(&engine, &base, *role, config.distils, &path)?;
         adapters.push(path);
     }
-    Ok(Ended::Whole { adapters })
+    Ok(match stopped {
+        Some(step) => Ended::Stopped { step, adapters },
+        None => Ended::Whole { adapters },
+    })
 }
 
 /// Writes a policy's LoRA as an adapter that the device loads for this base, agent and wording.

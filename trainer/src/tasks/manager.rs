@@ -214,7 +214,7 @@ impl Scene for ManagerScene {
         let Some(story) = self.tale.story.as_ref().filter(|_| self.is_gold) else { return String::new() };
         let line = |fact: &GoldFact| {
             let text = if let Gold::Update { text, .. } = &fact.gold { text } else { &fact.text };
-            format!("{:?}: {text}", world::operation(&fact.gold))
+            format!("{:?} ({:?}): {text}", world::operation(&fact.gold), fact.act)
         };
         listed(story.turns[self.turn].facts.iter().map(line))
     }
@@ -280,8 +280,10 @@ pub(crate) fn credited(
         asked.push(Asked { after: Some(0.0), noop: Some(0.0) });
     }
     let noop = applied(outcome).iter().all(|one| one.operation == Did::Noop);
-    let credit =
-        manager_credit(&Operation { asked: &asked, noop, written: written(before, after) }, settings)?;
+    let corrected =
+        applied(outcome).iter().any(|one| one.decided.is_some_and(|decided| decided != one.operation));
+    let operation = Operation { asked: &asked, noop, written: written(before, after), corrected };
+    let credit = manager_credit(&operation, settings)?;
     let is_failure = !matches!(outcome, TurnOutcome::Done(_));
     let parts = vec![
         ("answers".to_owned(), credit.answers),

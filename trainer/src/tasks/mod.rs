@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod banks;
+pub mod inquiry;
 pub mod manager;
 pub mod notes;
 pub mod sft;

@@ -78,14 +78,14 @@ pub fn of_dialogues(dialogues: &[Dialogue], config: &Config) -> Result<Vec<Sampl
             // Nothing is known of an answer whose turns are not all there.
             let turns: Option<Vec<&&NewTurn>> =
                 asked.evidence.iter().map(|one| said.get(one.as_str())).collect();
-            let short = asked.gold.iter().filter(|gold| gold.split_whitespace().count() <= MOST_WORDS);
+            let turns = turns.filter(|turns| !turns.is_empty());
+            let at = turns.as_ref().map_or(last, |turns| turns[0].time());
+            let answers = asked.gold.iter().filter_map(|gold| dated(&asked.text, gold, at));
+            let short = answers.filter(|gold| gold.split_whitespace().count() <= MOST_WORDS);
             let answer = short.min_by_key(|gold| gold.len());
-            if let (Some(turns), Some(answer)) = (turns.filter(|turns| !turns.is_empty()), answer) {
+            if let (Some(turns), Some(answer)) = (turns, answer) {
                 let turns = turns.into_iter().map(|turn| one_line(&when::annotate(turn.text(), turn.time())));
-                ask(
-                    asked,
-                    Lesson::Question { answer: answer.clone(), memories: Vec::new(), turns: turns.collect() },
-                )?;
+                ask(asked, Lesson::Question { answer, memories: Vec::new(), turns: turns.collect() })?;
             }
         }
         // Far from this one in the file. Where its answer is said too, it may be the answer here.
@@ -107,6 +107,18 @@ pub fn of_dialogues(dialogues: &[Dialogue], config: &Config) -> Result<Vec<Sampl
         }
     }
     Ok(samples)
+}
+
+/// An answer as it is imitated. To "when" that is a date: one that is told by its turn's is written out ("yesterday"), and
+/// what is neither is no answer to learn from.
+fn dated(question: &str, gold: &str, at: Timestamp) -> Option<String> {
+    if !question.to_lowercase().starts_with("when") {
+        return Some(gold.to_owned());
+    }
+    let annotated = when::annotate(gold, at);
+    let day = annotated.split_once('(').and_then(|(_, rest)| rest.split_once(')'));
+    let is_date = gold.contains(|letter: char| letter.is_ascii_digit()) || gold.ends_with(" ago");
+    day.map(|(day, _)| day.to_owned()).or_else(|| is_date.then(|| gold.to_owned()))
 }
 
 /// A request with its gold reply as the device would read and write them: forced text is no choice, and every choice is

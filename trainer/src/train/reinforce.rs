@@ -532,9 +532,6 @@ impl Run<'_> {
         failed.map_or(Ok(()), |failed| Err(TrainError::Algorithm(failed)))?;
         self.engine.step(critic, &AdamW { learning_rate: rate, ..self.settings.optimiser })?;
         values.extend(metrics.values().into_iter().map(|(name, value)| (format!("critic/{name}"), value)));
-        if let Some(explained) = metrics.explained_variance() {
-            values.push(("critic/explained_variance".to_owned(), explained));
-        }
         Ok(())
     }
 }
@@ -646,6 +643,7 @@ pub fn means(played: &[&Played]) -> Named {
     }
     if operations.facts > 0 {
         values.push(("operations/accuracy".to_owned(), operations.accuracy()));
+        values.push(("operations/applied".to_owned(), operations.applied_accuracy()));
         values.push(("operations/update_targets".to_owned(), operations.updates.accuracy()));
         values.push(("operations/delete_targets".to_owned(), operations.deletes.accuracy()));
         values.push(("operations/fragmentation".to_owned(), operations.fragmentation()));

@@ -89,7 +89,8 @@ fn ahead(rng: &mut Rng) -> String {
     }
 }
 
-fn past(rng: &mut Rng) -> String {
+/// A day that is over, in words that core resolves.
+pub(super) fn past(rng: &mut Rng) -> String {
     let count = super::wording::count_in_words(rng.usize(2..6));
     match rng.u8(..12) {
         0 => "yesterday".to_owned(),

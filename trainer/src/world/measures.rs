@@ -46,6 +46,8 @@ pub struct Operations {
     pub facts: usize,
     /// Of these, whose decided operation is gold.
     pub right: usize,
+    /// Of these, whose applied operation is gold: what core's guards corrected counts as it became.
+    pub became: usize,
     /// Facts whose gold is an UPDATE, that were updated, and that were so in the right memory.
     pub updates: Targets,
     /// The same of DELETE.
@@ -81,6 +83,8 @@ impl Operations {
         self.facts += 1;
         let operation = operation(gold);
         self.right += usize::from(done.is_some_and(|done| done.decided == Some(operation)));
+        self.became +=
+            usize::from(done.is_some_and(|done| done.decided.is_some() && done.applied == operation));
         let targets = match gold {
             Gold::Update { .. } => &mut self.updates,
             Gold::Delete { .. } => &mut self.deletes,
@@ -104,6 +108,11 @@ impl Operations {
         part(self.right, self.facts)
     }
 
+    /// The part of all facts whose applied operation is gold; 1 where there are none.
+    pub fn applied_accuracy(&self) -> f64 {
+        part(self.became, self.facts)
+    }
+
     /// The part of all gold UPDATEs that were split up.
     pub fn fragmentation(&self) -> f64 {
         let pieces = self.fragmented.replaced + self.fragmented.beside;
@@ -122,6 +131,7 @@ impl std::ops::AddAssign for Operations {
     fn add_assign(&mut self, other: Self) {
         self.facts += other.facts;
         self.right += other.right;
+        self.became += other.became;
         for (mine, others) in [(&mut self.updates, other.updates), (&mut self.deletes, other.deletes)] {
             mine.gold += others.gold;
             mine.applied += others.applied;

@@ -8,6 +8,7 @@
 mod answerer;
 mod attributes;
 mod dates;
+mod happenings;
 mod measures;
 mod people;
 mod question;
@@ -22,7 +23,9 @@ mod wording;
 
 pub use self::answerer::{answer, worth};
 pub use self::attributes::{Act, Shape};
+pub use self::happenings::{Happening, happening};
 pub use self::measures::{BankScore, Done, Fragments, Operations, Targets, bank_score, operation, pair};
+pub use self::people::person;
 pub use self::question::{Question, Seeks, Subject, UNKNOWN};
 pub use self::story::{Gold, GoldFact, GoldMemory, GoldTurn, Story, WorldSettings, asked_since};
 pub use self::teacher::{Lesson, Sample, TeachError, Teacher, engine, teach};

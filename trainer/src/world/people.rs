@@ -3,7 +3,18 @@
 //! No name is also a month, a place or any other value of the world, so that a name in a sentence is never anything
 //! else. Surnames and ages are not known here.
 //!
-//! Rooms it touches: none.
+//! Rooms it touches: world (wording).
+
+use fastrand::Rng;
+
+use super::wording::Split;
+
+/// Somebody to learn from: a first name, and "her" or "his".
+pub fn person(rng: &mut Rng) -> (&'static str, &'static str) {
+    let woman = rng.bool();
+    let name = Split::Train.pick(rng, if woman { WOMEN } else { MEN }).copied().unwrap_or_default();
+    (name, if woman { "her" } else { "his" })
+}
 
 /// First names of women.
 #[rustfmt::skip] // one name a line would be three pages
