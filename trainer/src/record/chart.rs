@@ -62,6 +62,8 @@ const MARGIN: u32 = 16;
 
 /// A curve that is not smoothed and has no more points than this shows them.
 const DOTS: usize = 40;
+/// A panel of fewer numbers than this shows them all, however far one is from the rest.
+const MANY: usize = 20;
 /// A curve with fewer points than this is not smoothed.
 const SMOOTHED: usize = 20;
 /// A stack of more steps than this is drawn in means of several.
@@ -228,7 +230,9 @@ impl Axis {
         let (mut low, mut high) = (at(0.0), at(1.0));
         let (usual_low, usual_high) = (at(0.05), at(0.95));
         let usual = usual_high - usual_low;
-        if panel.kind != Kind::Stacked && usual > 0.0 && high - low > 8.0 * usual {
+        // Of a few numbers none is far from the rest.
+        let many = numbers.len() >= MANY;
+        if panel.kind != Kind::Stacked && many && usual > 0.0 && high - low > 8.0 * usual {
             low = low.max(usual_low - usual);
             high = high.min(usual_high + usual);
         }
@@ -444,6 +448,12 @@ mod tests {
         assert_eq!(axis.beyond(&panel), " (triangle: 4,000, beyond the axis)");
         let svg = draw(&Picture { file: "a.svg", title: "A", panels: vec![panel] }).unwrap();
         assert!(svg.contains("beyond the axis") && svg.contains("mean of 5 steps"));
+    }
+
+    #[test]
+    fn of_three_numbers_none_is_left_out() {
+        let panel = panel(Kind::Lines, &[&[0.169_34, 0.169_31, 0.171_4]]);
+        assert_eq!(Axis::of(&panel).beyond(&panel), "");
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) fn tick(value: f64, axis: f64) -> String {
     let value = if value.abs() < axis * 1e-9 { 0.0 } else { value };
     match decimals {
         _ if value == 0.0 => "0".to_owned(),
-        _ if decimals > 4 || axis >= 1e7 => format!("{value:.1e}"),
+        _ if axis >= 1e7 || (decimals > 4 && (value.abs() < 1e-2 || decimals > 9)) => format!("{value:.1e}"),
         _ if axis >= 10.0 => grouped(value),
         decimals => {
             let text = format!("{value:.decimals$}");
@@ -92,13 +92,14 @@ mod tests {
 
     #[test]
     fn ticks_tell_neighbours_apart_and_no_more() {
-        let axes: [(f64, &[f64], &[&str]); 8] = [
+        let axes: [(f64, &[f64], &[&str]); 9] = [
             (1.0, &[0.0, 0.2, 0.4], &["0", "0.2", "0.4"]),
             (0.3, &[0.05, 0.1, 0.15], &["0.05", "0.1", "0.15"]),
             (0.005, &[0.001, 0.0015], &["0.001", "0.0015"]),
             (3_000.0, &[500.0, 1_000.0], &["500", "1,000"]),
             (2e-4, &[5e-5, 1e-4], &["5.0e-5", "1.0e-4"]),
             (6e-5, &[1e-5, 2e-5], &["1.0e-5", "2.0e-5"]),
+            (1e-5, &[0.16934, 0.169342], &["0.16934", "0.169342"]),
             (3e9, &[5e8, 1e9], &["5.0e8", "1.0e9"]),
             (2.0, &[-0.5, 3e-17, 0.5], &["-0.5", "0", "0.5"]),
         ];

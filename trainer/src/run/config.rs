@@ -199,7 +199,7 @@ pub enum Learn {
 }
 
 /// The synthetic world that is learnt in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorldConfig {
     /// Stories to learn from.
@@ -217,12 +217,16 @@ pub struct WorldConfig {
     pub turns: usize,
     /// Turns after which questions are asked, of the answer agent.
     pub ask_every: usize,
+    /// Of the turns that tell nothing, the part that a manager is rewarded on. 1; a trained one does nothing there, so that
+    /// there is little to compare.
+    pub small_talk: f64,
 }
 
 impl Default for WorldConfig {
     fn default() -> Self {
         let WorldSettings { sessions, turns, .. } = WorldSettings::default();
-        Self { stories: 64, held: 8, held_wordings: true, held_most: 128, sessions, turns, ask_every: 12 }
+        let (stories, held, held_most, ask_every) = (64, 8, 128, 12);
+        Self { stories, held, held_wordings: true, held_most, sessions, turns, ask_every, small_talk: 1.0 }
     }
 }
 
@@ -335,6 +339,9 @@ impl RunConfig {
                 return Err("data.weight is about imitating data.files: leave it out".to_owned());
             }
             _ => {}
+        }
+        if !(0.0..=1.0).contains(&self.world.small_talk) {
+            return Err("world.small_talk is a part: 0 to 1".to_owned());
         }
         if self.world.stories == 0 && self.data.files.is_empty() {
             return Err("there is nothing to learn from: give world.stories or data.files".to_owned());

@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fastrand::Rng;
 use keepsake_core::model::{Role, Tokenizer};
 use keepsake_dialogues::questions::{self, Asked, Dialogue, Gold, Layout};
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use super::{Learn, RunConfig, RunError};
 use crate::algo::reward::RewardSettings;
 use crate::engine::{PolicyEngine, Tree};
 use crate::tasks::banks::{BanksError, built};
-use crate::tasks::manager::ManagerRewards;
+use crate::tasks::manager::{ManagerRewards, NONE};
 use crate::tasks::tale::Tale;
 use crate::tasks::{self, Scene, TaskError};
 use crate::train::joint::boxed;
@@ -147,7 +148,12 @@ pub fn scenes(config: &RunConfig, role: Role, split: Split) -> Result<Vec<Box<dy
             Role::Answer => boxed(tasks::answer::scenes(story, &engine, &answers, config.world.ask_every)?),
         })
     })?;
-    Ok(if split == Split::Held { spread(scenes, config.world.held_most) } else { scenes })
+    if split == Split::Held {
+        return Ok(spread(scenes, config.world.held_most));
+    }
+    let mut rng = Rng::with_seed(config.seed);
+    let tells = |scene: &Box<dyn Scene>| role == Role::Answer || scene.gold() != NONE;
+    Ok(scenes.into_iter().filter(|scene| tells(scene) || rng.f64() < config.world.small_talk).collect())
 }
 
 /// The samples of a split, as the engine reads them: of stories, and to learn from also of conversations: the manager from

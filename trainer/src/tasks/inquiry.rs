@@ -45,7 +45,11 @@ pub fn asked(dialogue: &Dialogue, seed: u64) -> Result<Dialogue, TaskError> {
         let reference = format!("{}/{at}", dialogue.name);
         let mut text = turn.text().trim().to_owned();
         let free = when::annotate(&text, now) == text && rng.usize(..FOR_ONE_HAPPENING) == 0;
-        let happens = if free { world::happening(&mut rng, who, now, &mut told) } else { None };
+        let happens = match rng.u8(..3) {
+            _ if !free => None,
+            0 => world::routine(&mut rng, who, &mut told),
+            _ => world::happening(&mut rng, who, now, &mut told),
+        };
         if let Some(world::Happening { said, question, answer }) = happens {
             let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
             text = if rng.bool() { format!("{said} {text}") } else { format!("{text}{end} {said}") };
@@ -319,6 +323,6 @@ mod tests {
                 assert!(turn.reference().is_some());
             }
         }
-        assert!(happened > 60 && days.len() > 50, "{happened} {}", days.len());
+        assert!(happened > 40 && days.len() > 50, "{happened} {}", days.len());
     }
 }

@@ -241,8 +241,11 @@ fn said(outcome: &TurnOutcome) -> String {
 
 fn listed(lines: impl Iterator<Item = String>) -> String {
     let lines: Vec<String> = lines.collect();
-    if lines.is_empty() { "none".to_owned() } else { lines.join(" | ") }
+    if lines.is_empty() { NONE.to_owned() } else { lines.join(" | ") }
 }
+
+/// What is done about a turn that tells nothing, and what gold is there.
+pub const NONE: &str = "none";
 
 /// How many tokens were written into a bank: of texts that were not there, the words that stand in no text which they came
 /// in the place of. A token is about four bytes.

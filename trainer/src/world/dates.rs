@@ -10,7 +10,8 @@ use keepsake_core::when;
 use super::attributes::Days;
 
 pub(super) const DAY_SECONDS: i64 = 86_400;
-const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+pub(super) const WEEKDAYS: [&str; 7] =
+    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 pub(super) const MONTHS: [&str; 12] = [
     "January",
     "February",

@@ -3,7 +3,7 @@
 //! Spliced into conversations of real people, which name no dates, so that an answer agent learns what "when" asks for:
 //! the day that the words come to, and where there are no such words the day of the turn.
 //!
-//! Rooms it touches: world (dates, wording); of core: types, when.
+//! Rooms it touches: world (dates, people, wording); of core: types, when.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,7 @@ use keepsake_core::types::Timestamp;
 use keepsake_core::when;
 
 use super::dates;
+use super::people::person;
 use super::wording::{capital, fill};
 
 /// A sentence that tells something, and a question whose answer it is.
@@ -69,6 +70,34 @@ pub fn happening(
         (filled(asked), day)
     };
     Some(Happening { said, question, answer })
+}
+
+/// Something that somebody does again and again with somebody, and a question about one or two parts of it.
+pub fn routine(rng: &mut Rng, (name, his): (&str, &str), told: &mut BTreeSet<usize>) -> Option<Happening> {
+    let number = rng.usize(..ROUTINES.len());
+    if !told.insert(PAST.len() + COMING.len() + number) {
+        return None;
+    }
+    let (friend, pronoun) = person(rng);
+    let companions = if pronoun == "her" { OF_WOMEN } else { OF_MEN };
+    let mut drawn = |list: &[&'static str]| list[rng.usize(..list.len())];
+    let day = drawn(&dates::WEEKDAYS);
+    let often = drawn(OFTEN).replace("{day}", day);
+    let (relation, form, asked) = (drawn(companions), drawn(AGAIN), drawn(PARTS));
+    let whom = format!("{his} {relation} {friend}");
+    let filled = |text: &str| {
+        let own = format!("my {relation} {friend}");
+        let keys = [
+            ("do", ROUTINES[number]),
+            ("often", &often),
+            ("own", own.as_str()),
+            ("whom", &whom),
+            ("S", name),
+        ];
+        fill(text, &keys)
+    };
+    let (question, answer) = asked.split_once(" = ")?;
+    Some(Happening { said: capital(&filled(form)), question: filled(question), answer: filled(answer) })
 }
 
 /// How it is told that is of today.
@@ -258,6 +287,71 @@ const PAST: &[(&str, &str)] = &[
     ("bought tickets for the opera", "buy tickets for the opera"),
     ("restored an old wooden chair", "restore an old wooden chair"),
 ];
+const AGAIN: &[&str] = &[
+    "I {do} {often} with {own}.",
+    "{often} I {do} with {own}.",
+    "{own} and I {do} {often}.",
+    "it's a habit now: I {do} {often} with {own}, rain or shine.",
+    "I {do} with {own} {often}, it keeps us both sane.",
+    "you can't reach me then, I {do} {often}, and {own} comes along.",
+];
+const OFTEN: &[&str] = &[
+    "every {day}",
+    "every {day}",
+    "every {day}",
+    "on {day}s",
+    "every other {day}",
+    "every morning",
+    "every weekend",
+];
+/// What is asked for, and the answer.
+const PARTS: &[&str] = &[
+    "Who does {S} {do} with? = {whom}",
+    "When does {S} {do}? = {often}",
+    "How often does {S} {do}? = {often}",
+    "Who does {S} {do} with, and when? = {whom}, {often}",
+    "Who does {S} {do} with, and how often? = {whom}, {often}",
+    "When does {S} {do}, and with whom? = {often}, with {whom}",
+    "With whom and on which day does {S} {do}? = {whom}, {often}",
+];
+const OF_WOMEN: &[&str] = &[
+    "cousin",
+    "neighbour",
+    "friend",
+    "colleague",
+    "flatmate",
+    "boss",
+    "sister",
+    "aunt",
+    "niece",
+    "daughter",
+];
+const OF_MEN: &[&str] =
+    &["cousin", "neighbour", "friend", "colleague", "flatmate", "boss", "brother", "uncle", "nephew", "son"];
+const ROUTINES: &[&str] = &[
+    "play badminton",
+    "go bowling",
+    "go running",
+    "sing in the choir",
+    "practise the cello",
+    "cook dinner",
+    "play cards",
+    "go swimming",
+    "do yoga",
+    "go to the sauna",
+    "watch old films",
+    "work in the allotment",
+    "go climbing",
+    "learn Spanish",
+    "walk along the river",
+    "play darts",
+    "ride a bike",
+    "go fishing",
+    "paint in the studio",
+    "play chess",
+    "train for a race",
+    "have breakfast",
+];
 /// What is to come.
 const COMING: &[&str] = &[
     "open a second shop",
@@ -314,6 +408,25 @@ mod tests {
         }
         println!("{by_turn} {by_words} {vague} {what}");
         assert!(by_turn > 60 && by_words > 120 && vague > 10 && what > 10);
+    }
+
+    #[test]
+    fn of_what_is_done_again_and_again_one_part_is_asked_for_or_two() {
+        let (mut one, mut two) = (0, 0);
+        for seed in 0..300 {
+            let found = routine(&mut Rng::with_seed(seed), ("Maria", "her"), &mut BTreeSet::new()).unwrap();
+            let Happening { said, question, answer } = found;
+            assert!(![&said, &question, &answer].iter().any(|text| text.contains(['{', '}', '='])), "{said}");
+            let parts: Vec<&str> = answer.split(", ").collect();
+            for part in &parts {
+                let part = part.trim_start_matches("with ");
+                let part = part.strip_prefix("her ").map_or(part.to_owned(), |whom| format!("my {whom}"));
+                assert!(said.to_lowercase().contains(&part.to_lowercase()), "{said}: {part}");
+            }
+            assert_eq!(parts.len() == 2, question.contains(" and "), "{question} {answer}");
+            if parts.len() == 2 { two += 1 } else { one += 1 }
+        }
+        assert!(one > 80 && two > 100, "{one} {two}");
     }
 
     #[test]

@@ -45,8 +45,9 @@ pub enum Verdict {
 }
 
 /// Whether a fact is about what was said: every name, number and date in it stands in the words or around them,
-/// at least a third of what else it says stands in the words themselves (a guess that lets paraphrases through
-/// and stops inventions), and it does not repeat itself.
+/// at least a third of what else it says stands in the words themselves (a guess that lets paraphrases through and
+/// stops inventions) or it says no more than it names from them ("Maria works at Fernhill" of "my first weeks at
+/// Fernhill"), and it does not repeat itself.
 pub fn grounded(fact: &str, said: &str, around: &str) -> bool {
     let known: BTreeSet<String> = words(said).union(&words(around)).cloned().collect();
     let names = salient(fact, Start::IsName);
@@ -55,9 +56,12 @@ pub fn grounded(fact: &str, said: &str, around: &str) -> bool {
     }
     let (all, names) = (terms(fact), terms_of(&names));
     let distinct: BTreeSet<String> = all.iter().filter(|term| !names.contains(*term)).cloned().collect();
-    let shared = distinct.intersection(&term_set(said)).count();
+    let said = term_set(said);
+    let shared = distinct.intersection(&said).count();
+    let named = names.intersection(&said).count();
     let repeats = all.len() > 2 * (distinct.len() + names.len());
-    shared > 0 && shared * 3 >= distinct.len() && !repeats
+    let is_told = (shared > 0 && shared * 3 >= distinct.len()) || (named > 0 && named >= distinct.len());
+    is_told && !repeats
 }
 
 /// The memory that already says what the fact says: it, or one of the sentences in it, begins with the fact's own
@@ -486,11 +490,13 @@ mod tests {
         let said = "I finally brought home a puppy! His name is Buddy.";
         let grounded = |fact| grounded(fact, said, "Maria (8 May 2023)");
         assert!(grounded("Maria has a puppy named Buddy."));
+        assert!(grounded("Maria owns Buddy."), "it says no more than it names");
         for invented in [
             "Maria has a puppy named Rex.",
             "John has a puppy named Buddy.",
             "Maria has 3 puppies.",
             "Maria enjoys gardening with friends.",
+            "Maria enjoys gardening with Buddy.",
             "Maria is a person of 2023.",
             "Maria home puppy home puppy home puppy home puppy.",
         ] {
