@@ -43,7 +43,7 @@ EVAL_TURNS ?= 20
 EVAL := $(CARGO_TARGET_DIR)/eval-smoke
 
 .PHONY: help setup tools models build bindings check-bindings wheel test-python jdk test-kotlin install c-tools test-c test-swift check-android test-bindings demo test lint fmt check-cpu bench-engine bench-bank bench-retrieval \
-  bench-inference bench-growth bench-caches bench-doors libtorch trainer train-demo eval-smoke eval-adapters bench-adapters pytorch bench-trainer test-gpu bench-gpu torture fuzz fuzz-build fuzz-keep clean
+  bench-inference bench-growth bench-caches bench-doors libtorch trainer train-demo eval-smoke train-adapters eval-adapters bench-adapters pytorch bench-trainer test-gpu bench-gpu torture fuzz fuzz-build fuzz-keep clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -216,6 +216,13 @@ eval-smoke: trainer setup ## Evaluate the default model beside all baselines on 
 	$(TRAINER) evaluate end-to-end --data $(EVAL_DATA) $(addprefix --gold ,$(GOLD)) --turns $(EVAL_TURNS) --model "$(MODEL)" --judge local --out $(EVAL)/end-to-end
 	$(TRAINER) evaluate operations --stories 1 $(addprefix --data ,$(EVAL_MSC)) --conversations 2 --turns 8 --limit 6 --model "$(MODEL)" --out $(EVAL)/operations
 	$(TRAINER) compare $(EVAL)/end-to-end $(EVAL)/end-to-end --a rag --b keepsake
+
+# A recipe of adapters/recipes, and the folder with msc/ and friendsqa/.
+RECIPE ?= manager_sft
+TRAIN_DATA ?= ../shared/data
+train-adapters: trainer setup ## Train one recipe of the adapters that ship (minutes on a GPU, hours without): RECIPE=manager_sft TRAIN_DATA=FOLDER; target/train-adapters
+	@[ -d "$(TRAIN_DATA)/msc" ] && [ -d "$(TRAIN_DATA)/friendsqa" ] || { echo "$(TRAIN_DATA)/msc or $(TRAIN_DATA)/friendsqa is not there: put the persona summaries of Multi-Session Chat there, FriendsQA in friendsqa/ beside them, or name their folder with TRAIN_DATA=FOLDER"; exit 1; }
+	@adapters/train.sh $(TRAINER) "$(MODEL)" "$(abspath $(TRAIN_DATA))" $(CARGO_TARGET_DIR)/train-adapters "$(RECIPE)"
 
 eval-adapters: trainer setup ## Measure the adapters that ship beside the base alone (half an hour); target/eval-adapters
 	@adapters/evaluate.sh $(TRAINER) "$(MODEL)" $(CARGO_TARGET_DIR)/eval-adapters

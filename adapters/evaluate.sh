@@ -47,9 +47,9 @@ for wordings in ("held", "trained"):
             share(f"{wordings}, {given}: one fact, gold {operation.upper()}", (turn["right"] == 1 for turn in gold))
         acts = {act: [turn for turn in one if f"({act})" in turn["gold"]] for act in ("Extend", "Refine", "Change", "Repeat")}
         merged = acts["Extend"] + acts["Refine"]
-        share(f"{wordings}, {given}: more of what is known, merged", (turn["right"] == 1 and turn["answers"] == 1 for turn in merged))
+        share(f"{wordings}, {given}: more of what is known, merged", (turn["right"] == 1 and turn["touched"] == 1 for turn in merged))
         share(f"{wordings}, {given}: said again, and nothing done", (turn["right"] == 1 for turn in acts["Repeat"]))
-        share(f"{wordings}, {given}: changed, and the new is known", (turn["answers"] == 1 for turn in acts["Change"]))
+        share(f"{wordings}, {given}: changed, and the new is known", (turn["touched"] == 1 for turn in acts["Change"]))
         small_talk = [turn for turn in turns if turn["facts"] == 0]
         share(f"{wordings}, {given}: nothing told, nothing kept", (turn["said"] == "none" for turn in small_talk))
         asked = lines(f"answer-{wordings}-{given}")

@@ -381,9 +381,9 @@ fn write_lines(path: &Path, scenes: &[Box<dyn Scene>], played: &[Played]) -> std
     for (scene, played) in scenes.iter().zip(played) {
         let Played { reward, said, operations, parts, .. } = played;
         let (facts, right) = (operations.facts, operations.right);
-        let answers = parts.iter().find(|(name, _)| name == "answers").map(|(_, value)| value);
+        let touched = parts.iter().find(|(name, _)| name == "touched").map(|(_, value)| value);
         let line = serde_json::json!({
-            "about": scene.about(), "gold": scene.gold(), "said": said, "reward": reward, "answers": answers,
+            "about": scene.about(), "gold": scene.gold(), "said": said, "reward": reward, "touched": touched,
             "facts": facts, "right": right
         });
         writeln!(file, "{line}")?;

@@ -194,6 +194,18 @@ fn conversations_of_files_are_learnt_from() {
 }
 
 #[test]
+fn the_recipes_of_the_adapters_that_ship_are_settings() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters");
+    let of = |name: &str| std::fs::read_dir(folder.join(name)).unwrap().map(|entry| entry.unwrap().path());
+    let all: Vec<_> = of("recipes").chain(of("held")).collect();
+    assert!(all.len() >= 8, "{all:?}");
+    for path in all {
+        let read = RunConfig::read(&path);
+        assert!(read.is_ok(), "{path:?}: {:?}", read.err());
+    }
+}
+
+#[test]
 fn settings_that_do_not_fit_together_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refused = |role: &str, learn: &str| {

@@ -196,12 +196,13 @@ fn extract_facts(
         Ok(sentences) => sentences,
         Err(reason) => return Ok(Err(reason)),
     };
-    let (said, around) = (spoken_text(turn), around_text(turn, before));
+    let (said, around) = (when::annotate(&turn.text, turn.time), around_text(turn, before));
+    let caption = turn.image.as_deref().unwrap_or_default();
     let mut facts: Vec<Extracted> = Vec::new();
     for sentence in sentences {
         let text = when::annotate(&sentence, turn.time);
         let twice = facts.iter().any(|known| matches!(known, Extracted::Fact(fact) if fact.text == text));
-        if !guard::grounded(&sentence, &said, &around) {
+        if !guard::grounded(&sentence, &said, caption, &around) {
             facts.push(Extracted::Ungrounded(sentence));
         } else if !twice {
             let when = when::event_time(&sentence, turn.time).unwrap_or(turn.time);
@@ -223,17 +224,13 @@ fn extract_request(turn: &Turn, before: &[Turn]) -> Request {
     }
 }
 
-/// What was said, with its dates resolved, and the caption of what was shown.
-fn spoken_text(turn: &Turn) -> String {
-    let caption = turn.image.as_deref().unwrap_or_default();
-    format!("{} \n {caption}", when::annotate(&turn.text, turn.time))
-}
-
-/// What else a fact of this turn may name: its speaker and date, and what was said before.
+/// What else a fact of this turn may name: its speaker and date, and what was said and shown before.
 fn around_text(turn: &Turn, before: &[Turn]) -> String {
     let mut text = format!("{} \n {}", turn.speaker, turn.time.in_words());
     for earlier in before {
-        text.push_str(&format!(" \n {} \n {}", earlier.speaker, spoken_text(earlier)));
+        let said = when::annotate(&earlier.text, earlier.time);
+        let shown = guard::named(earlier.image.as_deref().unwrap_or_default());
+        text.push_str(&format!(" \n {} \n {said} \n {shown}", earlier.speaker));
     }
     text
 }

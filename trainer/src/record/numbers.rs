@@ -29,7 +29,10 @@ pub(crate) fn tick(value: f64, axis: f64) -> String {
     let value = if value.abs() < axis * 1e-9 { 0.0 } else { value };
     match decimals {
         _ if value == 0.0 => "0".to_owned(),
-        _ if axis >= 1e7 || (decimals > 4 && (value.abs() < 1e-2 || decimals > 9)) => format!("{value:.1e}"),
+        _ if axis >= 1e7 || (decimals > 4 && (value.abs() < 1e-2 || decimals > 9)) => {
+            let digits = (value.abs() / axis).log10().floor().clamp(0.0, 14.0) as usize + 1;
+            format!("{value:.digits$e}")
+        }
         _ if axis >= 10.0 => grouped(value),
         decimals => {
             let text = format!("{value:.decimals$}");
@@ -92,7 +95,7 @@ mod tests {
 
     #[test]
     fn ticks_tell_neighbours_apart_and_no_more() {
-        let axes: [(f64, &[f64], &[&str]); 9] = [
+        let axes: [(f64, &[f64], &[&str]); 10] = [
             (1.0, &[0.0, 0.2, 0.4], &["0", "0.2", "0.4"]),
             (0.3, &[0.05, 0.1, 0.15], &["0.05", "0.1", "0.15"]),
             (0.005, &[0.001, 0.0015], &["0.001", "0.0015"]),
@@ -100,6 +103,7 @@ mod tests {
             (2e-4, &[5e-5, 1e-4], &["5.0e-5", "1.0e-4"]),
             (6e-5, &[1e-5, 2e-5], &["1.0e-5", "2.0e-5"]),
             (1e-5, &[0.16934, 0.169342], &["0.16934", "0.169342"]),
+            (1e-5, &[0.005, 0.005_002], &["5.000e-3", "5.002e-3"]),
             (3e9, &[5e8, 1e9], &["5.0e8", "1.0e9"]),
             (2.0, &[-0.5, 3e-17, 0.5], &["-0.5", "0", "0.5"]),
         ];

@@ -343,6 +343,10 @@ impl RunConfig {
         if !(0.0..=1.0).contains(&self.world.small_talk) {
             return Err("world.small_talk is a part: 0 to 1".to_owned());
         }
+        let is_rewarded = self.role == Learner::Manager && matches!(self.learn, Learn::Rewards { .. });
+        if !is_rewarded && self.world.small_talk < 1.0 {
+            return Err("world.small_talk is about a manager that is rewarded: leave it out".to_owned());
+        }
         if self.world.stories == 0 && self.data.files.is_empty() {
             return Err("there is nothing to learn from: give world.stories or data.files".to_owned());
         }

@@ -171,9 +171,9 @@ pub fn samples(
     if split == Split::Train {
         let mut dialogues = dialogues(config, say)?;
         if role == Role::Answer {
-            for (nth, dialogue) in
-                dialogues.iter_mut().enumerate().filter(|(_, one)| one.questions.is_empty())
-            {
+            let notes_alone =
+                |one: &Dialogue| one.questions.is_empty() && !one.noted.iter().all(Vec::is_empty);
+            for (nth, dialogue) in dialogues.iter_mut().enumerate().filter(|(_, one)| notes_alone(one)) {
                 let seed = config.seed ^ nth as u64;
                 *dialogue = tasks::inquiry::asked(dialogue, seed)?;
             }

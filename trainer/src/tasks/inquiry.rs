@@ -56,22 +56,46 @@ pub fn asked(dialogue: &Dialogue, seed: u64) -> Result<Dialogue, TaskError> {
             whole.questions.push(question_of(&reference, &question, answer));
         }
         for note in dialogue.noted.get(at).into_iter().flatten() {
-            if let Some((question, answer)) =
-                of_note(note, who).filter(|(_, answer)| says(turn.text(), answer))
-            {
-                noted.entry(question).or_insert_with(BTreeSet::new).insert((answer, reference.clone()));
+            if let Some((question, answer)) = of_note(note, who) {
+                let answers: &mut BTreeMap<String, Option<String>> = noted.entry(question).or_default();
+                let place = answers.entry(answer.clone()).or_default();
+                if says(turn.text(), &answer) {
+                    place.get_or_insert_with(|| reference.clone());
+                }
             }
         }
         let turn = NewTurn::new(who.0, &text, now).and_then(|turn| turn.in_session(&dialogue.name));
         let turn = turn.and_then(|turn| turn.with_reference(&reference));
         whole.turns.push(turn.map_err(|error| failed(&error))?);
     }
+    // What happened may answer it too: "What did Maria buy?".
+    let happened: Vec<String> = whole.questions.iter().map(|asked| asked.text.clone()).collect();
     for (question, answers) in noted {
+        let doing = question.trim_end_matches('?').rsplit_once(&format!("{} ", people[0].0));
+        let doing =
+            doing.or_else(|| question.trim_end_matches('?').rsplit_once(&format!("{} ", people[1].0)));
+        let also = doing.is_some_and(|(_, doing)| {
+            let verb = format!(" {} ", doing.split(' ').next().unwrap_or_default());
+            happened.iter().any(|text| text.contains(&verb))
+        });
         let mut answers = answers.into_iter();
-        if let (Some((answer, reference)), None) = (answers.next(), answers.next()) {
+        if let (Some((answer, Some(reference))), None, false) = (answers.next(), answers.next(), also) {
             whole.questions.push(question_of(&reference, &question, answer));
         }
     }
+    // Of two things on one day neither is what was done then.
+    let texts: Vec<String> = whole.questions.iter().map(|asked| asked.text.clone()).collect();
+    let answers: Vec<String> = whole.questions.iter().flat_map(|asked| asked.gold.clone()).collect();
+    whole.questions.retain(|asked| {
+        let Some((who, day)) =
+            asked.text.strip_prefix("What did ").and_then(|rest| rest.split_once(" do on "))
+        else {
+            return true;
+        };
+        let day = day.trim_end_matches('?');
+        let others = answers.iter().zip(&texts).any(|(answer, text)| answer == day && text.contains(who));
+        !others && texts.iter().filter(|text| **text == asked.text).count() == 1
+    });
     Ok(whole)
 }
 
@@ -195,9 +219,14 @@ const BEGINNINGS: &[(&str, &str)] = &[
     ("i have tried", "What has {S} tried?"),
 ];
 /// Words that end an answer: what follows is another matter.
-const OVER: [&str; 16] = [
-    "and", "but", "because", "so", "when", "while", "if", "since", "although", "which", "who", "that", "as",
-    "or", "too", "also",
+const OVER: [&str; 13] =
+    ["but", "because", "so", "when", "while", "if", "since", "although", "which", "who", "as", "too", "also"];
+/// Words behind which an answer goes on, so that its beginning is none; unless a sentence of its own begins.
+const MORE: [&str; 3] = ["and", "or", "that"];
+/// How no answer begins.
+const NO_ANSWER: [&str; 14] = [
+    "to", "for", "at", "with", "about", "from", "by", "on", "a lot", "at least", "married", "up", "off",
+    "out",
 ];
 
 /// What a note answers: the question and its answer.
@@ -228,21 +257,40 @@ fn of_note(note: &str, (name, his): (&str, &str)) -> Option<(String, String)> {
         (question.replace("{S}", name), beginning.split(' ').count())
     };
     let mut answer = Vec::new();
-    for (word, lower) in words[from..].iter().zip(&lower[from..]) {
-        if OVER.contains(&lower.as_str()) {
+    let rest: Vec<(&str, &String)> = words[from..].iter().copied().zip(&lower[from..]).collect();
+    for (nth, (word, lower)) in rest.iter().enumerate() {
+        let own = |at: usize| {
+            rest.get(at).is_some_and(|(_, next)| ["i", "i'm", "my", "it", "we"].contains(&next.as_str()))
+        };
+        if MORE.contains(&lower.as_str()) && !own(nth + 1) {
+            return None;
+        }
+        if MORE.contains(&lower.as_str()) || OVER.contains(&lower.as_str()) {
             break;
         }
-        answer.push(if lower == "my" { his } else { word.trim_end_matches([',', ';']) });
+        answer.push(if *lower == "my" { his } else { word.trim_end_matches([',', ';']) });
         if word.ends_with([',', ';']) {
+            // A list, unless a clause follows.
+            let clause = rest.get(nth + 1).is_some_and(|(_, next)| OVER.contains(&next.as_str()));
+            if !clause && !own(nth + 1) {
+                return None;
+            }
             break;
         }
     }
-    let other = ["i", "me", "i'm", "we", "our", "us", "it", "them", "one"];
+    let other = [
+        "i", "me", "i'm", "we", "our", "us", "it", "them", "one", "him", "there", "this", "you", "your",
+        "that",
+    ];
     let clear =
         !answer.is_empty() && !answer.iter().any(|word| other.contains(&word.to_lowercase().as_str()));
-    // "I am going to Paris": that is no doing.
-    let is_place = question.ends_with("to do?") && answer.first()?.starts_with(char::is_uppercase);
-    (clear && !is_place).then(|| (question, answer.join(" ")))
+    let answer = answer.join(" ");
+    let begins = |word: &&str| answer == **word || answer.starts_with(&format!("{word} "));
+    // "I am going to the circus": that is no doing.
+    let places = ["a ", "an ", "the ", "college", "school", "work"];
+    let is_place = question.ends_with("to do?")
+        && (answer.starts_with(char::is_uppercase) || places.iter().any(|word| answer.starts_with(word)));
+    (clear && !is_place && !NO_ANSWER.iter().any(|word| begins(&word))).then_some((question, answer))
 }
 
 fn is_count(word: &str) -> bool {
@@ -258,7 +306,8 @@ fn says(turn: &str, answer: &str) -> bool {
         let words = words.filter(|word| !word.is_empty() && !small.contains(&word.as_str()));
         words.map(|word| word.chars().take(5).collect()).collect()
     };
-    said(answer).is_subset(&said(turn))
+    let wanted = said(answer);
+    !wanted.is_empty() && wanted.is_subset(&said(turn))
 }
 
 #[cfg(test)]
@@ -279,6 +328,11 @@ mod tests {
             ("I just moved to Ohio, which is cold.", Some(("Where did Maria just move to?", "Ohio"))),
             ("I am going to swim.", Some(("What is Maria going to do?", "swim"))),
             ("I am going to Paris.", None),
+            ("I am going to the circus.", None),
+            ("I like racing and pizza.", None),
+            ("I love rock, jazz and blues.", None),
+            ("I got married.", None),
+            ("I like her.", Some(("What does Maria like?", "her"))),
             ("I like it.", None),
             ("I have a dog.", None),
             ("I live in", None),

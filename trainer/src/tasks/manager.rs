@@ -20,6 +20,7 @@ use super::banks::Banks;
 use super::tale::{Linked, Tale};
 use super::{Counted, Draw, Nested, Played, Scene, TaskError, contents, engine_with, failed, texts};
 use crate::algo::credit::{Asked, CreditSettings, Operation, manager_credit};
+use crate::algo::moments::Moments;
 use crate::algo::reward::RewardSettings;
 use crate::world::{self, Done, Gold, GoldFact, Story, Teacher};
 
@@ -191,6 +192,8 @@ impl Scene for ManagerScene {
         let outcome = engine.remember(turn, &Cancel::new()).map_err(|error| failed(&error))?.outcome;
         let after = texts(&engine)?;
         let (asked, answers) = self.ask(&engine, &calls, &before, &after)?;
+        let touched = asked.iter().take(self.tale.tied(self.turn).count()).filter_map(|asked| asked.after);
+        let touched: Moments = touched.collect();
         let credited =
             credited(&outcome, (&before, &after), asked, &self.rewards.credit, self.rewards.failure);
         let mut played = Played { answers, said: said(&outcome), ..Played::default() };
@@ -198,6 +201,7 @@ impl Scene for ManagerScene {
             played.reward = Some(reward);
             let known = |(name, _): &(String, f64)| name != BASELINE || self.rewards.judge == Judge::Reader;
             played.parts = parts.into_iter().filter(known).collect();
+            played.parts.extend(touched.mean().map(|mean| ("touched".to_owned(), mean)));
         }
         if let Some(story) = self.tale.story.as_ref().filter(|_| self.is_gold) {
             self.compare(story, &engine, applied(&outcome), &mut played);

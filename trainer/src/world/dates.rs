@@ -60,6 +60,12 @@ impl Date {
     }
 }
 
+/// Whether a text names a month or a year.
+pub fn names_date(text: &str) -> bool {
+    let is_year = |word: &str| word.len() == 4 && word.parse::<u32>().is_ok();
+    text.split_whitespace().any(|word| MONTHS.contains(&word) || is_year(word))
+}
+
 /// A date for a turn at `at` that is worded by `wording`, with `{when}` in it.
 pub(super) fn draw(rng: &mut Rng, days: Days, at: Timestamp, wording: &str) -> Date {
     let moved = |days: i64| Timestamp::from_seconds(at.seconds() + days * DAY_SECONDS).date_in_words();

@@ -23,6 +23,7 @@ mod wording;
 
 pub use self::answerer::{answer, worth};
 pub use self::attributes::{Act, Shape};
+pub use self::dates::names_date;
 pub use self::happenings::{Happening, happening, routine};
 pub use self::measures::{BankScore, Done, Fragments, Operations, Targets, bank_score, operation, pair};
 pub use self::people::person;

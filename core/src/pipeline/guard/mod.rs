@@ -19,7 +19,7 @@ use self::text::{
 use crate::decision::{Guard, Ratified, Ruling};
 use crate::index::terms;
 use crate::prompt::manage::MAX_MEMORY_CHARS;
-use crate::types::{Memory, Origin};
+use crate::types::{MONTHS, Memory, Origin};
 
 /// What is to be done with a fact, after judgement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,22 +46,31 @@ pub enum Verdict {
 
 /// Whether a fact is about what was said: every name, number and date in it stands in the words or around them,
 /// at least a third of what else it says stands in the words themselves (a guess that lets paraphrases through and
-/// stops inventions) or it says no more than it names from them ("Maria works at Fernhill" of "my first weeks at
-/// Fernhill"), and it does not repeat itself.
-pub fn grounded(fact: &str, said: &str, around: &str) -> bool {
-    let known: BTreeSet<String> = words(said).union(&words(around)).cloned().collect();
+/// stops inventions) or it says no more than it names from them and from them alone ("Maria works at Fernhill" of "my
+/// first weeks at Fernhill"; of whom is spoken to, numbers and months that says nothing), and it does not repeat itself.
+///
+/// `caption` says what was shown, in lower case but for names: of "a terrier with a chewed ball" nobody is named Chewed.
+pub fn grounded(fact: &str, said: &str, caption: &str, around: &str) -> bool {
+    let (mut spoken, beside) = (words(said), words(around));
+    spoken.append(&mut salient(caption, Start::IsWord));
     let names = salient(fact, Start::IsName);
-    if names.iter().any(|name| !known.contains(name)) {
+    if names.iter().any(|name| !spoken.contains(name) && !beside.contains(name)) {
         return false;
     }
+    let months: BTreeSet<String> = MONTHS.iter().map(|month| month.to_lowercase()).collect();
+    let telling = |name: &&String| !is_number(name) && !months.contains(*name) && !beside.contains(*name);
+    let named = names.iter().filter(telling).count();
     let (all, names) = (terms(fact), terms_of(&names));
     let distinct: BTreeSet<String> = all.iter().filter(|term| !names.contains(*term)).cloned().collect();
-    let said = term_set(said);
-    let shared = distinct.intersection(&said).count();
-    let named = names.intersection(&said).count();
+    let shared = distinct.intersection(&term_set(&format!("{said} {caption}"))).count();
     let repeats = all.len() > 2 * (distinct.len() + names.len());
     let is_told = (shared > 0 && shared * 3 >= distinct.len()) || (named > 0 && named >= distinct.len());
     is_told && !repeats
+}
+
+/// Names, numbers and dates of a caption, in lower case.
+pub fn named(caption: &str) -> String {
+    salient(caption, Start::IsWord).into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The memory that already says what the fact says: it, or one of the sentences in it, begins with the fact's own
@@ -488,9 +497,22 @@ mod tests {
     #[test]
     fn a_fact_must_come_from_its_turn() {
         let said = "I finally brought home a puppy! His name is Buddy.";
-        let grounded = |fact| grounded(fact, said, "Maria (8 May 2023)");
+        let grounded = |fact| grounded(fact, said, "a chewed ball beside two bowls", "Maria (8 May 2023)");
         assert!(grounded("Maria has a puppy named Buddy."));
         assert!(grounded("Maria owns Buddy."), "it says no more than it names");
+        assert!(grounded("Maria has a chewed ball and two bowls."), "it was shown");
+        assert!(!grounded("Maria has a puppy named Chewed."), "no name");
+        for (invented, said) in [
+            ("Tom died.", "Thanks, Tom!"),
+            ("Maria loves Tom.", "Thanks, Tom!"),
+            ("Maria is 30.", "I have 30 plants."),
+            ("Maria has two kids.", "two of the lamps broke"),
+            ("Maria adopted a puppy on 7 May 2023.", "I saw a film yesterday (7 May 2023)"),
+            ("Maria enjoys gardening with Buddy.", "Buddy says hello."),
+        ] {
+            let around = "Maria \n 8 May 2023 \n Tom \n How are you?";
+            assert!(!super::grounded(invented, said, "", around), "{invented}");
+        }
         for invented in [
             "Maria has a puppy named Rex.",
             "John has a puppy named Buddy.",
