@@ -33,7 +33,9 @@ pub fn asked(dialogue: &Dialogue, seed: u64) -> Result<Dialogue, TaskError> {
         return Ok(whole);
     }
     let first = dialogue.turns.first().map(NewTurn::speaker);
-    let (mut told, mut noted) = (BTreeSet::new(), BTreeMap::new());
+    let mut told = BTreeSet::new();
+    // By question: what answers it, and which turn says so.
+    let mut noted: BTreeMap<String, BTreeMap<String, Option<String>>> = BTreeMap::new();
     let mut time = FIRST + DAY * rng.i64(0..1000);
     for (at, turn) in dialogue.turns.iter().enumerate() {
         time += PAUSE;
@@ -57,8 +59,7 @@ pub fn asked(dialogue: &Dialogue, seed: u64) -> Result<Dialogue, TaskError> {
         }
         for note in dialogue.noted.get(at).into_iter().flatten() {
             if let Some((question, answer)) = of_note(note, who) {
-                let answers: &mut BTreeMap<String, Option<String>> = noted.entry(question).or_default();
-                let place = answers.entry(answer.clone()).or_default();
+                let place = noted.entry(question).or_default().entry(answer.clone()).or_default();
                 if says(turn.text(), &answer) {
                     place.get_or_insert_with(|| reference.clone());
                 }
@@ -68,35 +69,42 @@ pub fn asked(dialogue: &Dialogue, seed: u64) -> Result<Dialogue, TaskError> {
         let turn = turn.and_then(|turn| turn.with_reference(&reference));
         whole.turns.push(turn.map_err(|error| failed(&error))?);
     }
-    // What happened may answer it too: "What did Maria buy?".
     let happened: Vec<String> = whole.questions.iter().map(|asked| asked.text.clone()).collect();
-    for (question, answers) in noted {
-        let doing = question.trim_end_matches('?').rsplit_once(&format!("{} ", people[0].0));
-        let doing =
-            doing.or_else(|| question.trim_end_matches('?').rsplit_once(&format!("{} ", people[1].0)));
-        let also = doing.is_some_and(|(_, doing)| {
-            let verb = format!(" {} ", doing.split(' ').next().unwrap_or_default());
-            happened.iter().any(|text| text.contains(&verb))
-        });
+    let of_notes =
+        noted.into_iter().filter(|(question, _)| !happens_too(question, people.map(|one| one.0), &happened));
+    whole.questions.extend(of_notes.filter_map(|(question, answers)| {
         let mut answers = answers.into_iter();
-        if let (Some((answer, Some(reference))), None, false) = (answers.next(), answers.next(), also) {
-            whole.questions.push(question_of(&reference, &question, answer));
-        }
-    }
-    // Of two things on one day neither is what was done then.
-    let texts: Vec<String> = whole.questions.iter().map(|asked| asked.text.clone()).collect();
-    let answers: Vec<String> = whole.questions.iter().flat_map(|asked| asked.gold.clone()).collect();
-    whole.questions.retain(|asked| {
-        let Some((who, day)) =
-            asked.text.strip_prefix("What did ").and_then(|rest| rest.split_once(" do on "))
-        else {
-            return true;
-        };
-        let day = day.trim_end_matches('?');
-        let others = answers.iter().zip(&texts).any(|(answer, text)| answer == day && text.contains(who));
-        !others && texts.iter().filter(|text| **text == asked.text).count() == 1
-    });
+        let (answer, reference) = answers.next().filter(|_| answers.next().is_none())?;
+        Some(question_of(&reference?, &question, answer))
+    }));
+    keep_clear_days(&mut whole.questions);
     Ok(whole)
+}
+
+/// Whether something that happened may answer a note's question too: "What did Maria buy?".
+fn happens_too(question: &str, names: [&str; 2], happened: &[String]) -> bool {
+    let question = question.trim_end_matches('?');
+    let doing = names.iter().find_map(|name| question.rsplit_once(&format!("{name} ")));
+    doing.is_some_and(|(_, doing)| {
+        let verb = format!(" {} ", doing.split(' ').next().unwrap_or_default());
+        happened.iter().any(|text| text.contains(&verb))
+    })
+}
+
+/// Leaves out what somebody did on a day where it is two things.
+fn keep_clear_days(questions: &mut Vec<Asked>) {
+    let all: Vec<(String, String)> =
+        questions.iter().map(|asked| (asked.text.clone(), asked.gold.concat())).collect();
+    questions.retain(|asked| {
+        let what = asked.text.strip_prefix("What did ").and_then(|rest| rest.split_once(" do on "));
+        what.is_none_or(|(who, day)| {
+            let day = day.trim_end_matches('?');
+            let same = |(text, answer): &&(String, String)| {
+                *text == asked.text || (answer == day && text.contains(who))
+            };
+            all.iter().filter(same).count() == 1
+        })
+    });
 }
 
 fn question_of(reference: &str, text: &str, answer: String) -> Asked {
@@ -343,6 +351,21 @@ mod tests {
             let found = found.as_ref().map(|(question, answer)| (question.as_str(), answer.as_str()));
             assert_eq!(found, asked, "{note}");
         }
+    }
+
+    #[test]
+    fn what_two_things_answer_is_not_asked() {
+        let mut questions = vec![
+            question_of("a", "What did Maria do on 2 March 2024?", "gave blood".into()),
+            question_of("b", "When did Maria buy a boat?", "2 March 2024".into()),
+            question_of("c", "What did Tom do on 2 March 2024?", "gave blood".into()),
+        ];
+        keep_clear_days(&mut questions);
+        let left: Vec<&str> = questions.iter().map(|asked| asked.text.as_str()).collect();
+        assert_eq!(left, ["When did Maria buy a boat?", "What did Tom do on 2 March 2024?"]);
+        let happened = ["When did Maria buy a boat?".to_owned()];
+        assert!(happens_too("What did Maria buy?", ["Tom", "Maria"], &happened));
+        assert!(!happens_too("What does Maria sell?", ["Tom", "Maria"], &happened));
     }
 
     #[test]
