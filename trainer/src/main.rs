@@ -308,12 +308,13 @@ fn train(Train { flags, run, resume }: &Train) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let settings = if *resume { flags.or_those_of(run)? } else { flags.settings()? };
     stop_on_signals(&stop).map_err(|error| Failure::Other(format!("Ctrl-C cannot be caught: {error}")))?;
-    match run::train(&settings, run, *resume, &stop)? {
-        Ended::Whole { adapters } => adapters.iter().for_each(|adapter| println!("{}", adapter.display())),
-        Ended::Stopped { step, adapters } => {
-            adapters.iter().for_each(|adapter| println!("{}", adapter.display()));
-            println!("stopped before step {step}, and saved: go on with --resume");
-        }
+    let ended = run::train(&settings, run, *resume, &stop)?;
+    let (Ended::Whole { adapters } | Ended::Stopped { adapters, .. }) = &ended;
+    for adapter in adapters {
+        println!("{}", adapter.display());
+    }
+    if let Ended::Stopped { step, .. } = ended {
+        println!("stopped before step {step}, and saved: go on with --resume");
     }
     Ok(())
 }

@@ -152,8 +152,10 @@ pub fn scenes(config: &RunConfig, role: Role, split: Split) -> Result<Vec<Box<dy
         return Ok(spread(scenes, config.world.held_most));
     }
     let mut rng = Rng::with_seed(config.seed);
-    let tells = |scene: &Box<dyn Scene>| role == Role::Answer || scene.gold() != NONE;
-    Ok(scenes.into_iter().filter(|scene| tells(scene) || rng.f64() < config.world.small_talk).collect())
+    let mut kept = |scene: &dyn Scene| {
+        role == Role::Answer || scene.gold() != NONE || rng.f64() < config.world.small_talk
+    };
+    Ok(scenes.into_iter().filter(|scene| kept(&**scene)).collect())
 }
 
 /// The samples of a split, as the engine reads them: of stories, and to learn from also of conversations: the manager from

@@ -204,7 +204,7 @@ pub fn train(config: &RunConfig, folder: &Path, resume: bool, stop: &AtomicBool)
         adapters.push(path);
     }
     Ok(match stopped {
-        Some(step) => Ended::Stopped { step, adapters },
+        Some(next) => Ended::Stopped { step: next, adapters },
         None => Ended::Whole { adapters },
     })
 }

@@ -298,7 +298,7 @@ fn of_note(note: &str, (name, his): (&str, &str)) -> Option<(String, String)> {
     let places = ["a ", "an ", "the ", "college", "school", "work"];
     let is_place = question.ends_with("to do?")
         && (answer.starts_with(char::is_uppercase) || places.iter().any(|word| answer.starts_with(word)));
-    (clear && !is_place && !NO_ANSWER.iter().any(|word| begins(&word))).then_some((question, answer))
+    (clear && !is_place && !NO_ANSWER.iter().any(begins)).then_some((question, answer))
 }
 
 fn is_count(word: &str) -> bool {

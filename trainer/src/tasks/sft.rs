@@ -82,7 +82,7 @@ pub fn of_dialogues(dialogues: &[Dialogue], config: &Config) -> Result<Vec<Sampl
             let at = turns.as_ref().map_or(last, |turns| turns[0].time());
             let answers = asked.gold.iter().filter_map(|gold| dated(&asked.text, gold, at));
             let short = answers.filter(|gold| gold.split_whitespace().count() <= MOST_WORDS);
-            let answer = short.min_by_key(|gold| gold.len());
+            let answer = short.min_by_key(String::len);
             if let (Some(turns), Some(answer)) = (turns, answer) {
                 let turns = turns.into_iter().map(|turn| one_line(&when::annotate(turn.text(), turn.time())));
                 ask(asked, Lesson::Question { answer, memories: Vec::new(), turns: turns.collect() })?;

@@ -39,32 +39,35 @@ pub fn happening(
     }
     let is_past = number < PAST.len();
     let (did, done) = if is_past { PAST[number] } else { ("", COMING[number - PAST.len()]) };
-    let mut drawn = |list: &[&'static str]| list[rng.usize(..list.len())];
-    let (forms, questions) = match is_past {
-        true => (if drawn(&["now", "then", "then"]) == "now" { NOW } else { THEN }, WHEN_DID),
-        false => (AHEAD, WHEN_WILL),
-    };
-    let (form, asked, what) =
-        (drawn(forms), drawn(questions), drawn(&["when", "when", "when", "when", "what"]));
-    let vaguely = is_past && drawn(&["vaguely", "", "", "", "", ""]) == "vaguely";
+    let is_now = is_past && rng.u8(..3) == 0;
+    let is_vague = is_past && !is_now && rng.u8(..6) == 0;
+    let asks_what = is_now && rng.u8(..5) == 0;
     let words = match is_past {
-        _ if forms == NOW => String::new(),
-        true if vaguely => drawn(VAGUE).to_owned(),
-        true => dates::past(rng),
-        false => drawn(SOON).to_owned(),
+        true if is_now => String::new(),
+        true if !is_vague => dates::past(rng),
+        _ => {
+            let list = if is_past { VAGUE } else { SOON };
+            list[rng.usize(..list.len())].to_owned()
+        }
     };
+    let (forms, questions) = match (is_past, is_now) {
+        (true, true) => (NOW, WHEN_DID),
+        (true, false) => (THEN, WHEN_DID),
+        (false, _) => (AHEAD, WHEN_WILL),
+    };
+    let (form, asked) = (forms[rng.usize(..forms.len())], questions[rng.usize(..questions.len())]);
     let said = fill(form, &[("did", did), ("do", done), ("when", &words), ("my", "my")]);
     let said = capital(&said);
     let dated = when::annotate(&said, at);
     let day = match dated.split_once('(').and_then(|(_, rest)| rest.split_once(')')) {
         Some((day, _)) => day.to_owned(),
         // Nothing in it names a day.
-        None if words.is_empty() => at.date_in_words(),
-        None if vaguely => words.trim_start_matches("back in ").to_owned(),
+        None if is_now => at.date_in_words(),
+        None if is_vague => words.trim_start_matches("back in ").to_owned(),
         None => return None,
     };
     let filled = |text: &str| fill(text, &[("S", name), ("do", done), ("did", did), ("my", his)]);
-    let (question, answer) = if forms == NOW && what == "what" {
+    let (question, answer) = if asks_what {
         (filled(&format!("What did {{S}} do on {day}?")), filled(did))
     } else {
         (filled(asked), day)

@@ -59,12 +59,12 @@ pub fn grounded(fact: &str, said: &str, caption: &str, around: &str) -> bool {
     }
     let months: BTreeSet<String> = MONTHS.iter().map(|month| month.to_lowercase()).collect();
     let telling = |name: &&String| !is_number(name) && !months.contains(*name) && !beside.contains(*name);
-    let named = names.iter().filter(telling).count();
+    let told = names.iter().filter(telling).count();
     let (all, names) = (terms(fact), terms_of(&names));
     let distinct: BTreeSet<String> = all.iter().filter(|term| !names.contains(*term)).cloned().collect();
     let shared = distinct.intersection(&term_set(&format!("{said} {caption}"))).count();
     let repeats = all.len() > 2 * (distinct.len() + names.len());
-    let is_told = (shared > 0 && shared * 3 >= distinct.len()) || (named > 0 && named >= distinct.len());
+    let is_told = (shared > 0 && shared * 3 >= distinct.len()) || (told > 0 && told >= distinct.len());
     is_told && !repeats
 }
 
