@@ -221,10 +221,10 @@ eval-smoke: trainer setup ## Evaluate the default model beside all baselines on 
 RECIPE ?= manager_sft
 TRAIN_DATA ?= ../shared/data
 train-adapters: trainer setup ## Train one recipe of the adapters that ship (minutes on a GPU, hours without): RECIPE=manager_sft TRAIN_DATA=FOLDER; target/train-adapters
-	@[ -d "$(TRAIN_DATA)/msc" ] && [ -d "$(TRAIN_DATA)/friendsqa" ] || { echo "$(TRAIN_DATA)/msc or $(TRAIN_DATA)/friendsqa is not there: put the persona summaries of Multi-Session Chat there, FriendsQA in friendsqa/ beside them, or name their folder with TRAIN_DATA=FOLDER"; exit 1; }
+	@[ -d "$(TRAIN_DATA)/msc" ] && [ -d "$(TRAIN_DATA)/friendsqa" ] || { echo "$(TRAIN_DATA)/msc or $(TRAIN_DATA)/friendsqa is not there: put the persona summaries of Multi-Session Chat there and FriendsQA (friendsqa_dev.json, and friendsqa_tst.json for the recipes that use it) in friendsqa/ beside them, or name their folder with TRAIN_DATA=FOLDER"; exit 1; }
 	@adapters/train.sh $(TRAINER) "$(MODEL)" "$(abspath $(TRAIN_DATA))" $(CARGO_TARGET_DIR)/train-adapters "$(RECIPE)"
 
-eval-adapters: trainer setup ## Measure the adapters that ship beside the base alone (half an hour); target/eval-adapters
+eval-adapters: trainer setup ## Measure the adapters that ship beside the base alone (an hour); target/eval-adapters
 	@adapters/evaluate.sh $(TRAINER) "$(MODEL)" $(CARGO_TARGET_DIR)/eval-adapters
 	@[ ! -e "$(EVAL_DATA)" ] || $(TRAINER) evaluate end-to-end --data $(EVAL_DATA) $(addprefix --gold ,$(GOLD)) --model "$(MODEL)" --manager adapters/manager.gguf \
 	  --answer adapters/answer.gguf --systems rag,keepsake,keepsake+adapters --out $(CARGO_TARGET_DIR)/eval-adapters/talk

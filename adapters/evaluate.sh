@@ -17,6 +17,8 @@ trained = sys.argv[3] == "trained"
 print(text.replace("[world]", "[world]\nheld_wordings = false") if trained else text)
 PY
     for with in base adapter; do
+      # The base alone was trained on neither: one measurement of it is enough.
+      [ $wordings-$with != trained-base ] || continue
       given=()
       [ $with = base ] || given=(--adapter "$here/$role.gguf")
       echo "== $role, $wordings wordings, $with"
@@ -39,7 +41,7 @@ def share(name, some):
     print(f"{name:58} {sum(some) / max(len(some), 1):6.3f}  of {len(some)}")
 
 for wordings in ("held", "trained"):
-    for given in ("base", "adapter"):
+    for given in ("base", "adapter") if wordings == "held" else ("adapter",):
         turns = lines(f"manager-{wordings}-{given}")
         one = [turn for turn in turns if turn["facts"] == 1]
         for operation in ("Add", "Update", "Delete", "Noop"):

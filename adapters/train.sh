@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Trains one of adapters/recipes as the shipped adapters were trained, on a GPU where there is one.
 # Usage: train.sh <keepsake-trainer> <model.gguf> <data> <runs> <recipe>
-# In <data> lie msc/ (persona summaries of Multi-Session Chat) and friendsqa/ (friendsqa_dev.json). A recipe that goes on with
-# another finds it in <runs>: manager_sft, then manager_ppo or manager_grpo; answer_sft, then answer_parts or answer_grpo.
+# In <data> lie msc/ (persona summaries of Multi-Session Chat) and friendsqa/ (friendsqa_dev.json; for answer_sft_wide and
+# answer_grpo friendsqa_tst.json as well). A recipe that goes on with another finds it in <runs>: manager_sft, then manager_ppo
+# or manager_grpo; answer_sft, then answer_parts; answer_sft_wide and manager_sft, then answer_grpo.
 set -euo pipefail
 trainer=$1 model=$2 data=$3 runs=$4 recipe=$5
 here=$(cd "$(dirname "$0")" && pwd)

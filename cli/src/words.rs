@@ -73,7 +73,7 @@ fn operation(applied: &Applied) -> String {
 fn why(guard: Guard, applied: &Applied) -> String {
     let decided = applied.decided.map(name).unwrap_or_default();
     match guard {
-        Guard::Ungrounded => "not kept: it names what the turn does not".to_owned(),
+        Guard::Ungrounded => "not kept: it says what the turn does not".to_owned(),
         Guard::AlreadyKnown => match applied.memory {
             Some(id) => format!("already known as {id}"),
             None => "already known".to_owned(),

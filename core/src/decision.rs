@@ -160,7 +160,7 @@ pub struct Applied {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Guard {
-    /// The fact names people, numbers or dates that its turn does not: nothing was written.
+    /// The fact says what its turn, and what was said just before it, does not: nothing was written.
     Ungrounded,
     /// The bank already says this: nothing to do.
     AlreadyKnown,
@@ -172,7 +172,7 @@ pub enum Guard {
     KeptBeside,
     /// The memory that was to be changed is about somebody else: the fact was kept as a memory of its own.
     OtherSubject,
-    /// The new text brought names, numbers or dates that neither the old one nor the fact has: the fact's
+    /// The new text brought names, numbers, dates or other words that neither the old one nor the fact has: the fact's
     /// own words were used.
     Invented,
     /// Nothing in the fact contradicts the memory that was to be retired: both were kept.

@@ -310,7 +310,7 @@ mirrored! {
         Unparseable,
         /// The reply ran into its token limit.
         CutOff,
-        /// Every fact in the reply names people, numbers or dates that the turn does not.
+        /// Every fact in the reply says what the turn, and what was said just before it, does not.
         Ungrounded,
         /// The reply names a memory that was not shown.
         UnknownId,
@@ -369,7 +369,7 @@ mirrored! {
 mirrored! {
     /// Why the engine did not apply a decision as it was, or decided by itself.
     Guard of decision::Guard, else KeptBeside {
-        /// The fact names people, numbers or dates that its turn does not: nothing was written.
+        /// The fact says what its turn, and what was said just before it, does not: nothing was written.
         Ungrounded,
         /// The bank already says this: nothing to do.
         AlreadyKnown,
@@ -381,7 +381,7 @@ mirrored! {
         KeptBeside,
         /// The memory that was to be changed is about somebody else: the fact was kept as a memory of its own.
         OtherSubject,
-        /// The new text brought names, numbers or dates that nobody said: the fact's own words were used.
+        /// The new text brought words that nobody said: the fact's own words were used.
         Invented,
         /// Nothing in the fact contradicts the memory that was to be retired: both were kept.
         NotContradicted,

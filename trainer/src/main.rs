@@ -48,6 +48,8 @@ enum Command {
     Parity(Parity),
     /// Write an adapter in 16 bits, half as large, to be shipped
     Halve(Halve),
+    /// Make one adapter of several that began as the same one: the mean of their weights
+    Mean(Mean),
     /// Turn an adapter into PEFT's files
     ToPeft(ToPeft),
     /// Turn PEFT's files into an adapter
@@ -142,6 +144,25 @@ struct Halve {
     /// The file to write
     #[arg(long)]
     out: PathBuf,
+}
+
+#[derive(Args)]
+struct Mean {
+    /// The base
+    #[arg(long)]
+    model: PathBuf,
+    /// An adapter and how much it counts, for example runs/ppo/manager.gguf=0.5; given twice or more
+    #[arg(long = "adapter", value_name = "FILE=WEIGHT", required = true, value_parser = weighted)]
+    adapters: Vec<(PathBuf, f32)>,
+    /// The file to write, in 32 bits
+    #[arg(long)]
+    out: PathBuf,
+}
+
+fn weighted(text: &str) -> Result<(PathBuf, f32), String> {
+    let (path, weight) = text.rsplit_once('=').ok_or("give FILE=WEIGHT")?;
+    let weight = weight.parse().map_err(|_| format!("{weight} is no number"))?;
+    Ok((path.into(), weight))
 }
 
 #[derive(Args)]
@@ -268,6 +289,7 @@ fn work(command: Command) -> Result<(), Failure> {
             let (lora, label) = weights::read_adapter(&adapter, base.shape())?;
             Ok(weights::write_adapter(&out, base.shape(), &lora, &label, weights::Bits::F16)?)
         }
+        Command::Mean(arguments) => mean(&arguments),
         Command::ToPeft(ToPeft { model, adapter, out, base_name }) => {
             let base = Base::open(&model)?;
             let (lora, _) = weights::read_adapter(&adapter, base.shape())?;
@@ -402,6 +424,30 @@ fn export_verl(ExportVerl { out, stories, held }: &ExportVerl) -> Result<(), Fai
         Ok(rows)
     };
     Ok(verl::export(&rows(Split::Train, 0, *stories)?, &rows(Split::Held, 1 << 32, *held)?, out)?)
+}
+
+fn mean(arguments: &Mean) -> Result<(), Failure> {
+    let base = Base::open(&arguments.model)?;
+    let (mut parts, mut labels) = (Vec::new(), Vec::new());
+    for (path, weight) in &arguments.adapters {
+        let (lora, label) = weights::read_adapter(path, base.shape())?;
+        parts.push((lora, *weight));
+        labels.push(label);
+    }
+    let lora = weights::Lora::mean(&parts)?;
+    let label = &labels[0];
+    if let Some(other) = labels.iter().position(|other| other != label) {
+        let what = "is of another agent, base, wording or way to answer than the first: take the mean of adapters that began as \
+                    the same one";
+        return Err(Failure::Other(format!("{} {what}", arguments.adapters[other].0.display())));
+    }
+    if label.base_sha256 != base.sha256()? {
+        return Err(Failure::Other(format!(
+            "they were trained on another base than {}",
+            arguments.model.display()
+        )));
+    }
+    Ok(weights::write_adapter(&arguments.out, base.shape(), &lora, label, weights::Bits::F32)?)
 }
 
 fn merge(Merge { model, adapter, out, quantise, f32 }: &Merge) -> Result<(), Failure> {

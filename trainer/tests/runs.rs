@@ -12,9 +12,11 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use common::tiny_base;
-use keepsake_core::model::{LlamaModel, LlamaSettings, Role};
-use keepsake_trainer::run::{self, Ended, RunConfig};
+use keepsake_core::model::{LlamaModel, LlamaSettings, Role, Tokenizer};
+use keepsake_trainer::run::{self, Ended, RunConfig, material};
+use keepsake_trainer::tasks::manager::NONE;
 use keepsake_trainer::weights::Architecture;
+use keepsake_trainer::world::Split;
 
 const IMITATION: &str = "[learn]\nfrom = \"gold\"\nsamples = 3\n";
 const GRPO: &str = "[learn]\nfrom = \"rewards\"\nscenes = 2\ngroup = 2\nalgorithm = { kind = \"grpo\" }\n";
@@ -193,12 +195,55 @@ fn conversations_of_files_are_learnt_from() {
     }
 }
 
+/// Turns that tell nothing are left out in part, those that tell something never, and those to measure on neither.
+#[test]
+fn of_small_talk_a_manager_is_rewarded_on_a_part() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path(), "manager", GRPO, 1);
+    (config.world.stories, config.world.held, config.world.turns) = (8, 1, 12);
+    config.world.held_most = 256;
+    let mut golds = |part: f64, split: Split| -> [usize; 2] {
+        config.world.small_talk = part;
+        let scenes = material::scenes(&config, Role::Manager, split).unwrap();
+        let idle = scenes.iter().filter(|scene| scene.gold() == NONE).count();
+        [idle, scenes.len() - idle]
+    };
+    let [idle, telling] = golds(1.0, Split::Train);
+    assert!(idle > 10 && telling > 10, "{idle} {telling}");
+    assert_eq!(golds(0.0, Split::Train), [0, telling]);
+    let [some, still] = golds(0.5, Split::Train);
+    assert!(some > 0 && some < idle && still == telling, "{some} of {idle}, {still}");
+    let measured = golds(0.0, Split::Held);
+    assert!(measured[0] > 0 && measured == golds(1.0, Split::Held), "{measured:?}");
+}
+
+/// A conversation of Multi-Session Chat: notes, and nobody who asks.
+const NOTED: &str = r#"{"initial_data_id":"valid_0","dialog":[{"text":"I live in Leeds.","id":"bot_0","persona_text":"I live in Leeds."},{"text":"I have a cat.","id":"bot_1","persona_text":"I have a cat."}]}"#;
+
+#[test]
+fn notes_without_questions_are_learnt_from_by_both_agents() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = folder.path().join("talk.txt");
+    std::fs::write(&talk, NOTED).unwrap();
+    for (role, least) in [("manager", 2), ("answer", 1)] {
+        let mut config = config(folder.path(), role, IMITATION, 1);
+        config.world.stories = 0;
+        config.data.files = vec![talk.clone()];
+        let tokenizer = Tokenizer::open(&config.model, None).unwrap();
+        let mut said = Vec::new();
+        let role = config.role.roles()[0];
+        let mut hears = |what: &str| said.push(what.to_owned());
+        let trees = material::samples(&config, role, &tokenizer, Split::Train, &mut hears).unwrap();
+        assert!(trees.len() >= least && said.is_empty(), "{role:?}: {} {said:?}", trees.len());
+    }
+}
+
 #[test]
 fn the_recipes_of_the_adapters_that_ship_are_settings() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters");
     let of = |name: &str| std::fs::read_dir(folder.join(name)).unwrap().map(|entry| entry.unwrap().path());
     let all: Vec<_> = of("recipes").chain(of("held")).collect();
-    assert!(all.len() >= 8, "{all:?}");
+    assert!(all.len() >= 9, "{all:?}");
     for path in all {
         let read = RunConfig::read(&path);
         assert!(read.is_ok(), "{path:?}: {:?}", read.err());

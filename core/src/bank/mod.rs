@@ -262,7 +262,7 @@ pub enum FailReason {
     Unparseable,
     /// The reply ran into its token limit.
     CutOff,
-    /// Every fact in the reply names people, numbers or dates that the turn does not.
+    /// Every fact in the reply says what the turn, and what was said just before it, does not.
     Ungrounded,
     /// The reply names a memory that was not shown.
     UnknownId,

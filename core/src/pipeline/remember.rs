@@ -198,11 +198,12 @@ fn extract_facts(
     };
     let (said, around) = (when::annotate(&turn.text, turn.time), around_text(turn, before));
     let caption = turn.image.as_deref().unwrap_or_default();
+    let seen = before.iter().filter_map(|earlier| earlier.image.as_deref()).collect::<Vec<_>>().join(" \n ");
     let mut facts: Vec<Extracted> = Vec::new();
     for sentence in sentences {
         let text = when::annotate(&sentence, turn.time);
         let twice = facts.iter().any(|known| matches!(known, Extracted::Fact(fact) if fact.text == text));
-        if !guard::grounded(&sentence, &said, caption, &around) {
+        if !guard::grounded(&sentence, &said, caption, &around, &seen) {
             facts.push(Extracted::Ungrounded(sentence));
         } else if !twice {
             let when = when::event_time(&sentence, turn.time).unwrap_or(turn.time);
@@ -224,13 +225,12 @@ fn extract_request(turn: &Turn, before: &[Turn]) -> Request {
     }
 }
 
-/// What else a fact of this turn may name: its speaker and date, and what was said and shown before.
+/// What else a fact of this turn may name: its speaker and date, and what was said before.
 fn around_text(turn: &Turn, before: &[Turn]) -> String {
     let mut text = format!("{} \n {}", turn.speaker, turn.time.in_words());
     for earlier in before {
         let said = when::annotate(&earlier.text, earlier.time);
-        let shown = guard::named(earlier.image.as_deref().unwrap_or_default());
-        text.push_str(&format!(" \n {} \n {said} \n {shown}", earlier.speaker));
+        text.push_str(&format!(" \n {} \n {said}", earlier.speaker));
     }
     text
 }

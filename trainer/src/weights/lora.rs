@@ -29,6 +29,46 @@ pub struct Pair {
 }
 
 impl Lora {
+    /// The mean of adapters by weight, of A and B each (model soups, arXiv 2203.05482; a departure: there whole models are
+    /// averaged, whose products these are only near). It is of use where all began as the same adapter; of others the
+    /// directions of the rank mean different things. Alpha, linears and ranks must be the same.
+    pub fn mean(parts: &[(Self, f32)]) -> Result<Self, WeightsError> {
+        let refused = |what: &str| Err(WeightsError::Lora(what.to_owned()));
+        let total: f32 = parts.iter().map(|(_, weight)| weight).sum();
+        let Some(((first, _), _)) = parts.split_first().filter(|(_, others)| !others.is_empty()) else {
+            return refused("a mean needs two adapters or more");
+        };
+        if !parts.iter().all(|(_, weight)| weight.is_finite() && *weight > 0.0) || !total.is_finite() {
+            return refused("each weight of a mean must be a number above 0");
+        }
+        let form = |lora: &Self| -> Vec<_> {
+            lora.pairs.iter().map(|(at, pair)| (*at, pair.rank, pair.a.len(), pair.b.len())).collect()
+        };
+        if parts
+            .iter()
+            .any(|(lora, _)| lora.alpha.to_bits() != first.alpha.to_bits() || form(lora) != form(first))
+        {
+            return refused(
+                "they differ in alpha, rank or linears: take the mean of adapters that began as the same one",
+            );
+        }
+        let mut mean = Self { alpha: first.alpha, pairs: BTreeMap::new() };
+        for (at, pair) in &first.pairs {
+            let of = |values: fn(&Pair) -> &[f32]| -> Vec<f32> {
+                let mut sum = vec![0.0; values(pair).len()];
+                for (lora, weight) in parts {
+                    sum.iter_mut()
+                        .zip(values(&lora.pairs[at]))
+                        .for_each(|(sum, value)| *sum += weight / total * value);
+                }
+                sum
+            };
+            let (a, b) = (of(|pair| &pair.a), of(|pair| &pair.b));
+            mean.pairs.insert(*at, Pair { rank: pair.rank, a, b });
+        }
+        Ok(mean)
+    }
+
     /// What a pair's product counts.
     pub(super) fn scale(&self, pair: &Pair) -> f32 {
         self.alpha / pair.rank as f32
@@ -88,5 +128,42 @@ impl Pair {
             );
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{lora, shape};
+    use super::*;
+    use crate::weights::Architecture;
+
+    #[test]
+    fn a_mean_is_by_weight_and_of_adapters_of_one_form() {
+        let shape = shape(Architecture::Llama);
+        let one = lora(&shape, 2);
+        let mut other = one.clone();
+        let at = (1, Linear::Q);
+        let pair = other.pairs.get_mut(&at).unwrap();
+        (pair.a[0], pair.b[3]) = (pair.a[0] + 4.0, pair.b[3] - 4.0);
+        // Three parts of the one, one of the other: a quarter of the way.
+        let mean = Lora::mean(&[(one.clone(), 1.5), (other.clone(), 0.5)]).unwrap();
+        let moved = |of: fn(&Pair) -> &Vec<f32>, index: usize| {
+            of(&mean.pairs[&at])[index] - of(&one.pairs[&at])[index]
+        };
+        assert!(
+            (moved(|pair| &pair.a, 0) - 1.0).abs() < 1e-6 && (moved(|pair| &pair.b, 3) + 1.0).abs() < 1e-6
+        );
+        assert!(moved(|pair| &pair.a, 1).abs() < 1e-6);
+        let same = Lora::mean(&[(one.clone(), 0.5), (one.clone(), 0.5)]).unwrap();
+        assert_eq!(same, one);
+        let refused = |parts: &[(Lora, f32)]| Lora::mean(parts).unwrap_err().to_string();
+        assert!(refused(&[(one.clone(), 1.0)]).contains("two adapters"));
+        assert!(refused(&[(one.clone(), 1.0), (other.clone(), 0.0)]).contains("above 0"));
+        let mut less = other.clone();
+        less.pairs.remove(&at);
+        let louder = Lora { alpha: 7.0, ..other };
+        for strange in [lora(&shape, 3), less, louder] {
+            assert!(refused(&[(one.clone(), 1.0), (strange, 1.0)]).contains("began as the same"));
+        }
     }
 }

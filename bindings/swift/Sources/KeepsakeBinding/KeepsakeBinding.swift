@@ -5805,7 +5805,7 @@ public enum FailReason: Equatable, Hashable {
      */
     case cutOff
     /**
-     * Every fact in the reply names people, numbers or dates that the turn does not.
+     * Every fact in the reply says what the turn, and what was said just before it, does not.
      */
     case ungrounded
     /**
@@ -5902,7 +5902,7 @@ public func FfiConverterTypeFailReason_lower(_ value: FailReason) -> RustBuffer 
 public enum Guard: Equatable, Hashable {
     
     /**
-     * The fact names people, numbers or dates that its turn does not: nothing was written.
+     * The fact says what its turn, and what was said just before it, does not: nothing was written.
      */
     case ungrounded
     /**
@@ -5926,7 +5926,7 @@ public enum Guard: Equatable, Hashable {
      */
     case otherSubject
     /**
-     * The new text brought names, numbers or dates that nobody said: the fact's own words were used.
+     * The new text brought words that nobody said: the fact's own words were used.
      */
     case invented
     /**

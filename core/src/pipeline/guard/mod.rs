@@ -14,7 +14,8 @@ use std::collections::BTreeSet;
 
 use self::contradiction::{contradicted, says_more};
 use self::text::{
-    Start, clauses, content, denies, is_number, lost, salient, split, subject, term_set, terms_of, words,
+    FACT, Start, TURN, clauses, content, denies, is_english, is_number, lost, salient, split, subject,
+    term_set, terms_of, unsaid, words,
 };
 use crate::decision::{Guard, Ratified, Ruling};
 use crate::index::terms;
@@ -44,15 +45,18 @@ pub enum Verdict {
     Nothing,
 }
 
-/// Whether a fact is about what was said: every name, number and date in it stands in the words or around them,
-/// at least a third of what else it says stands in the words themselves (a guess that lets paraphrases through and
-/// stops inventions) or it says no more than it names from them and from them alone ("Maria works at Fernhill" of "my
-/// first weeks at Fernhill"; of whom is spoken to, numbers and months that says nothing), and it does not repeat itself.
+/// Whether a fact is about what was said: every name, number and date in it stands in the words or around them, and so does
+/// every other word, in some form, where English was spoken, but for those that are left to be understood; at least a third
+/// of what else it says stands in the words themselves (a guess that lets paraphrases through and stops inventions) or it says no
+/// more than it names from them and from them alone ("Maria works at Fernhill" of "my first weeks at Fernhill"; of whom is
+/// spoken to, numbers and months that says nothing), and it does not repeat itself.
 ///
-/// `caption` says what was shown, in lower case but for names: of "a terrier with a chewed ball" nobody is named Chewed.
-pub fn grounded(fact: &str, said: &str, caption: &str, around: &str) -> bool {
-    let (mut spoken, beside) = (words(said), words(around));
+/// `caption` says what was shown, in lower case but for names: of "a terrier with a chewed ball" nobody is named Chewed. `seen`
+/// are the captions before it.
+pub fn grounded(fact: &str, said: &str, caption: &str, around: &str, seen: &str) -> bool {
+    let (mut spoken, mut beside) = (words(said), words(around));
     spoken.append(&mut salient(caption, Start::IsWord));
+    beside.append(&mut salient(seen, Start::IsWord));
     let names = salient(fact, Start::IsName);
     if names.iter().any(|name| !spoken.contains(name) && !beside.contains(name)) {
         return false;
@@ -62,15 +66,15 @@ pub fn grounded(fact: &str, said: &str, caption: &str, around: &str) -> bool {
     let told = names.iter().filter(telling).count();
     let (all, names) = (terms(fact), terms_of(&names));
     let distinct: BTreeSet<String> = all.iter().filter(|term| !names.contains(*term)).cloned().collect();
-    let shared = distinct.intersection(&term_set(&format!("{said} {caption}"))).count();
+    let told_here = term_set(&format!("{said} {caption}"));
+    let heard = told_here.union(&term_set(&format!("{around} {seen}"))).cloned().collect();
+    if is_english(said, TURN) && !unsaid(&distinct, &heard).is_empty() {
+        return false;
+    }
+    let shared = distinct.intersection(&told_here).count();
     let repeats = all.len() > 2 * (distinct.len() + names.len());
     let is_told = (shared > 0 && shared * 3 >= distinct.len()) || (told > 0 && told >= distinct.len());
     is_told && !repeats
-}
-
-/// Names, numbers and dates of a caption, in lower case.
-pub fn named(caption: &str) -> String {
-    salient(caption, Start::IsWord).into_iter().collect::<Vec<_>>().join(" ")
 }
 
 /// The memory that already says what the fact says: it, or one of the sentences in it, begins with the fact's own
@@ -214,12 +218,16 @@ fn other_subject(old: &str, fact: &str) -> bool {
     matches!((subject(old), subject(fact)), (Some(old), Some(new)) if old != new)
 }
 
-/// Whether `text` brings names, numbers or dates that neither the old text nor the fact has, or has nothing to
-/// do with the fact at all.
+/// Whether `text` brings names, numbers, dates or other words that neither the old text nor the fact has, or has
+/// nothing to do with the fact at all.
 fn invents(text: &str, old: &str, fact: &str) -> bool {
     let known: BTreeSet<String> = words(old).union(&words(fact)).cloned().collect();
     let strange = salient(text, Start::IsWord).iter().any(|word| !known.contains(word));
-    strange || term_set(text).is_disjoint(&term_set(fact))
+    let heard = term_set(old).union(&term_set(fact)).cloned().collect();
+    let says = term_set(text);
+    let denies_alone = denies(text) && !denies(old) && !denies(fact);
+    let strange = strange || denies_alone || is_english(text, FACT) && !unsaid(&says, &heard).is_empty();
+    strange || says.is_disjoint(&term_set(fact))
 }
 
 /// Names, numbers and dates of `before` that `after` does not have.
@@ -301,6 +309,11 @@ mod tests {
         let fact = "Tom plays tennis on Tuesdays.";
         let (text, guard) = update("Tom plays tennis.", "Ann has two cats, Tim and Lou.", fact);
         assert_eq!((text, guard), (Some(fact.into()), Some(Guard::Invented)));
+        for strange in ["Tom plays tennis with skill on Tuesdays.", "Tom no longer plays tennis on Tuesdays."]
+        {
+            let (text, guard) = update("Tom plays tennis.", strange, fact);
+            assert_eq!((text, guard), (Some(fact.into()), Some(Guard::Invented)), "{strange}");
+        }
     }
 
     #[test]
@@ -497,11 +510,15 @@ mod tests {
     #[test]
     fn a_fact_must_come_from_its_turn() {
         let said = "I finally brought home a puppy! His name is Buddy.";
-        let grounded = |fact| grounded(fact, said, "a chewed ball beside two bowls", "Maria (8 May 2023)");
+        let grounded = |fact| {
+            grounded(fact, said, "a chewed ball beside two bowls", "Maria (8 May 2023)", "a silver cup")
+        };
         assert!(grounded("Maria has a puppy named Buddy."));
         assert!(grounded("Maria owns Buddy."), "it says no more than it names");
         assert!(grounded("Maria has a chewed ball and two bowls."), "it was shown");
         assert!(!grounded("Maria has a puppy named Chewed."), "no name");
+        assert!(!grounded("Maria has a skilled puppy named Buddy."), "nobody said how it is");
+        assert!(grounded("Maria has a silver puppy named Buddy."), "it was shown before");
         for (invented, said) in [
             ("Tom died.", "Thanks, Tom!"),
             ("Maria loves Tom.", "Thanks, Tom!"),
@@ -511,7 +528,7 @@ mod tests {
             ("Maria enjoys gardening with Buddy.", "Buddy says hello."),
         ] {
             let around = "Maria \n 8 May 2023 \n Tom \n How are you?";
-            assert!(!super::grounded(invented, said, "", around), "{invented}");
+            assert!(!super::grounded(invented, said, "", around, ""), "{invented}");
         }
         for invented in [
             "Maria has a puppy named Rex.",
@@ -523,6 +540,41 @@ mod tests {
             "Maria home puppy home puppy home puppy home puppy.",
         ] {
             assert!(!grounded(invented), "{invented}");
+        }
+    }
+
+    /// Other forms and words for the same, what is left to be understood, and what is neither.
+    #[test]
+    fn a_word_that_nobody_said_is_no_part_of_a_fact() {
+        for (fact, said) in [
+            ("Maria's mother went to the mountains.", "My mom goes to the mountains every year."),
+            ("Maria goes to yoga.", "I go to yoga on weekdays."),
+            ("Maria is allergic to wasps.", "That allergy to wasps, you know."),
+            ("Maria is a teacher at Fernhill.", "I teach maths at Fernhill."),
+            ("Maria works as a nurse.", "Nine years as a nurse!"),
+            ("Maria took pottery classes.", "My pottery classes were over in June."),
+            ("Maria has one daughter.", "My daughter starts at the school."),
+            ("Maria no longer plays the harp.", "The harp? I gave it to a school."),
+            ("Maria's dog Buddy died.", "My dog Buddy passed away."),
+            // The lists are English.
+            ("Maria hat einen Hund.", "Ich habe einen Hund, Buddy, und er bellt."),
+            ("Maria tiene un perro.", "Tengo un perro muy bonito, se llama Buddy."),
+            (
+                "Maria \u{306f}\u{72ac}\u{3092}\u{98fc}\u{3063}\u{3066}\u{3044}\u{308b}\u{3002}",
+                "\u{72ac}\u{3092}\u{98fc}\u{3044}\u{59cb}\u{3081}\u{305f}\u{3093}\u{3060}\u{ff01}",
+            ),
+        ] {
+            assert!(grounded(fact, said, "", "Maria", ""), "{fact}");
+        }
+        for (fact, said) in [
+            ("Maria is a skilled nurse.", "Nine years as a nurse!"),
+            ("Maria's sister goes to the mountains.", "My mom goes to the mountains every year."),
+            ("Maria won the pottery contest.", "The pottery contest starts on Friday!"),
+            ("Maria's dog Buddy died.", "My dog Buddy passed his test!"),
+            ("Maria is allergic to butter.", "I am allergic to butterflies."),
+            ("Maria plays basketball in the park.", "I had a picnic basket in the park."),
+        ] {
+            assert!(!grounded(fact, said, "", "Maria", ""), "{fact}");
         }
     }
 }

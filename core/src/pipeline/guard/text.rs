@@ -1,10 +1,11 @@
 //! English text as the guards look at it: words, names and numbers, subjects, and what carries a fact.
 //!
-//! Rooms it touches: index (for `terms`).
+//! Rooms it touches: index (for terms).
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
-use crate::index::terms;
+use crate::index::{forms, is_stop_word, terms};
 
 /// Words that deny, or say that something ended.
 pub(super) const DENIAL: [&str; 21] = [
@@ -50,6 +51,39 @@ const FAINT: [&str; 15] = [
 ];
 /// Words for the same: that Tom "likes" cricket is not lost where he "loves" it.
 const LIKING: [&str; 5] = ["like", "love", "enjoy", "adore", "fond"];
+
+/// Words that a turn leaves to be understood, beside those that deny and like, and those that carry no fact: a text may bring
+/// them itself ("works" of "my first weeks at Fernhill").
+#[rustfmt::skip] // one word a line would be a page
+const UNDERSTOOD: [&str; 43] = [
+    "live", "work", "job", "owns", "owner", "belong", "name", "call", "plan", "prefer", "favourite", "favorite", "hobby", "suffer",
+    "take", "eat", "play", "speak", "listen", "study", "commute", "finish", "date", "year", "old", "around", "cancel", "one", "go",
+    "since", "become", "used", "many", "much", "lot", "well", "together", "wouldn't", "shouldn't", "hadn't", "couldn't", "haven't",
+    "hasn't",
+];
+/// Phrases for the same thing: where one of a line was said, so were the others.
+const SAME: [&str; 13] = [
+    "died/dead/death/passed away",
+    "sold/found a buyer",
+    "broke/split",
+    "mother/mom/mum",
+    "father/dad",
+    "child/kid",
+    "grandmother/grandma",
+    "grandfather/grandpa",
+    "film/movie",
+    "television/tv",
+    "bicycle/bike",
+    "photo/picture",
+    "student/study",
+];
+/// Letters that two stems of one word share at least from the first on, and that either has behind them at most ("allergy" and
+/// "allergic", "teach" and "teacher", but not "butter" and "butterfly").
+const STEM: (usize, usize) = (5, 2);
+/// Of ten words of an English turn so many at least say nothing by themselves, and of a terse fact. Guesses: of what is said in
+/// other languages less than two of ten are such words.
+pub(super) const TURN: usize = 3;
+pub(super) const FACT: usize = 1;
 
 /// How the first word of a sentence is taken, whose capital letter says nothing.
 #[derive(Clone, Copy, PartialEq)]
@@ -111,6 +145,50 @@ pub(super) fn terms_of<'a>(words: impl IntoIterator<Item = &'a String>) -> BTree
 pub(super) fn content(text: &str) -> Vec<String> {
     let faint: BTreeSet<String> = FAINT.iter().flat_map(|word| terms(word)).collect();
     terms(text).into_iter().filter(|term| !faint.contains(term)).collect()
+}
+
+/// Those of these terms that nobody said: neither they nor another form of the same word are among `said`, and they are
+/// not left to be understood.
+pub(super) fn unsaid(these: &BTreeSet<String>, said: &BTreeSet<String>) -> BTreeSet<String> {
+    static FREE: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        // What "won't" leaves is a word of its own.
+        let lists = [&UNDERSTOOD[..], &FAINT, &LIKING, &DENIAL].concat();
+        let free = lists.into_iter().filter(|word| *word != "won't").flat_map(terms);
+        free.flat_map(|term| forms(&term).map_or(vec![term], <[String]>::to_vec)).collect()
+    });
+    static ALIKE: LazyLock<Vec<Vec<Vec<String>>>> =
+        LazyLock::new(|| SAME.iter().map(|line| line.split('/').map(terms).collect()).collect());
+    let heard = |term: &String| {
+        said.contains(term) || forms(term).is_some_and(|forms| forms.iter().any(|form| said.contains(form)))
+    };
+    let is_of = |term: &String, phrase: &Vec<String>| {
+        phrase
+            .first()
+            .is_some_and(|first| first == term || forms(term).is_some_and(|all| all.contains(first)))
+    };
+    let is_said = |term: &String| {
+        heard(term)
+            || said.iter().any(|other| of_one_stem(term, other))
+            || ALIKE.iter().any(|line| {
+                line.iter().any(|phrase| is_of(term, phrase))
+                    && line.iter().any(|phrase| phrase.iter().all(heard))
+            })
+    };
+    these.iter().filter(|term| !FREE.contains(*term) && !is_said(term)).cloned().collect()
+}
+
+fn of_one_stem(one: &str, other: &str) -> bool {
+    let shared = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
+    let ends = |term: &str| term.chars().count() - shared <= STEM.1;
+    shared >= STEM.0 && ends(one) && ends(other)
+}
+
+/// Whether a text reads like English, by how many of ten words say nothing: the lists of this room know no other language.
+pub(super) fn is_english(text: &str, of_ten: usize) -> bool {
+    let words: Vec<String> =
+        split(text).map(|(word, _)| lower(word)).filter(|word| !is_number(word)).collect();
+    let faint = words.iter().filter(|word| is_stop_word(word.split('\'').next().unwrap_or_default())).count();
+    faint * 10 >= words.len() * of_ten
 }
 
 /// What of `before` does not stand in `after`, in the same order: "from York to Leeds" is not "from Leeds to York".

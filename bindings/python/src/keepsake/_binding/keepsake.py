@@ -2094,7 +2094,7 @@ class Guard(enum.Enum):
     
     UNGROUNDED = 0
     """
-    The fact names people, numbers or dates that its turn does not: nothing was written.
+    The fact says what its turn, and what was said just before it, does not: nothing was written.
 """
     
     ALREADY_KNOWN = 1
@@ -2124,7 +2124,7 @@ class Guard(enum.Enum):
     
     INVENTED = 6
     """
-    The new text brought names, numbers or dates that nobody said: the fact's own words were used.
+    The new text brought words that nobody said: the fact's own words were used.
 """
     
     NOT_CONTRADICTED = 7
@@ -4000,7 +4000,7 @@ class FailReason(enum.Enum):
     
     UNGROUNDED = 2
     """
-    Every fact in the reply names people, numbers or dates that the turn does not.
+    Every fact in the reply says what the turn, and what was said just before it, does not.
 """
     
     UNKNOWN_ID = 3

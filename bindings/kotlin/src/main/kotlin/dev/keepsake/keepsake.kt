@@ -7600,7 +7600,7 @@ enum class FailReason {
      */
     CUT_OFF,
     /**
-     * Every fact in the reply names people, numbers or dates that the turn does not.
+     * Every fact in the reply says what the turn, and what was said just before it, does not.
      */
     UNGROUNDED,
     /**
@@ -7647,7 +7647,7 @@ public object FfiConverterTypeFailReason: FfiConverterRustBuffer<FailReason> {
 enum class Guard {
     
     /**
-     * The fact names people, numbers or dates that its turn does not: nothing was written.
+     * The fact says what its turn, and what was said just before it, does not: nothing was written.
      */
     UNGROUNDED,
     /**
@@ -7671,7 +7671,7 @@ enum class Guard {
      */
     OTHER_SUBJECT,
     /**
-     * The new text brought names, numbers or dates that nobody said: the fact's own words were used.
+     * The new text brought words that nobody said: the fact's own words were used.
      */
     INVENTED,
     /**
