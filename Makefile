@@ -224,10 +224,12 @@ train-adapters: trainer setup ## Train one recipe of the adapters that ship (min
 	@[ -d "$(TRAIN_DATA)/msc" ] && [ -d "$(TRAIN_DATA)/friendsqa" ] || { echo "$(TRAIN_DATA)/msc or $(TRAIN_DATA)/friendsqa is not there: put the persona summaries of Multi-Session Chat there and FriendsQA (friendsqa_dev.json, and friendsqa_tst.json for the recipes that use it) in friendsqa/ beside them, or name their folder with TRAIN_DATA=FOLDER"; exit 1; }
 	@adapters/train.sh $(TRAINER) "$(MODEL)" "$(abspath $(TRAIN_DATA))" $(CARGO_TARGET_DIR)/train-adapters "$(RECIPE)"
 
+# What the conversation's questions are asked of, beside the stories.
+EVAL_SYSTEMS ?= rag,keepsake,keepsake+adapters
 eval-adapters: trainer setup ## Measure the adapters that ship beside the base alone (an hour); target/eval-adapters
 	@adapters/evaluate.sh $(TRAINER) "$(MODEL)" $(CARGO_TARGET_DIR)/eval-adapters
 	@[ ! -e "$(EVAL_DATA)" ] || $(TRAINER) evaluate end-to-end --data $(EVAL_DATA) $(addprefix --gold ,$(GOLD)) --model "$(MODEL)" --manager adapters/manager.gguf \
-	  --answer adapters/answer.gguf --systems rag,keepsake,keepsake+adapters --out $(CARGO_TARGET_DIR)/eval-adapters/talk
+	  --answer adapters/answer.gguf --systems $(EVAL_SYSTEMS) --out $(CARGO_TARGET_DIR)/eval-adapters/talk
 
 bench-adapters: setup ## Measure what the adapters that ship cost in speed; JSON in target/bench/adapters.json
 	KEEPSAKE_BENCH_MANAGER=$(CURDIR)/adapters/manager.gguf KEEPSAKE_BENCH_ANSWER=$(CURDIR)/adapters/answer.gguf cargo bench --locked $(MEMBERS) --bench adapters
