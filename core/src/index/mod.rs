@@ -19,8 +19,8 @@ pub use self::exact::Exact;
 pub use self::hnsw::{Graph, Hnsw, Mark, Snapshot};
 pub(crate) use self::lexical::Scores;
 pub use self::space::SpaceIndex;
-pub use self::terms::terms;
-pub(crate) use self::terms::{forms, is_stop_word};
+pub(crate) use self::terms::is_stop_word;
+pub use self::terms::{forms, terms};
 pub(crate) use self::units::{About, Slot, Speaker, Units};
 
 use crate::embed::Vector;

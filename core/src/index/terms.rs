@@ -40,7 +40,7 @@ pub fn terms(text: &str) -> Vec<String> {
 
 /// The terms that are forms of the same word as this one, itself among them, where English forms them without a rule
 /// that a stemmer knows ("go", "went"). None for all others.
-pub(crate) fn forms(term: &str) -> Option<&'static [String]> {
+pub fn forms(term: &str) -> Option<&'static [String]> {
     static FORMS: LazyLock<HashMap<String, Vec<String>>> = LazyLock::new(|| {
         let of_word = |forms: &&str| forms.split(' ').flat_map(terms).collect::<Vec<_>>();
         let all = IRREGULAR.iter().map(of_word);

@@ -1,12 +1,14 @@
 //! What a text says, as content words, and how much of one text another supports. No model is asked.
 //!
 //! Content words are letters and digits between anything else, lower-cased, without function words, stemmed by Porter's
-//! rules. A word counts once for each text. Words of the same meaning are different words here, so that a paraphrase counts
+//! rules; irregular forms of a word ("lost" of "lose") are that word, by core's list. A word counts once for each text. Words of the same meaning are different words here, so that a paraphrase counts
 //! as unsupported: figures made of this are bounds, the same for every system.
 //!
-//! Rooms it touches: score.
+//! Rooms it touches: score; of core: index (for `terms` and `forms`).
 
 use std::collections::BTreeSet;
+
+use keepsake_core::index::{forms, terms};
 
 use crate::score::porter;
 
@@ -28,7 +30,7 @@ impl Words {
         let words = lower.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
         let content = words.filter(|word| word.chars().all(char::is_numeric) || word.chars().count() > 1);
         let content = content.filter(|word| !FUNCTION_WORDS.split(' ').any(|one| one == *word));
-        Self(content.map(porter::stem).filter(|stem| !names.0.contains(stem)).collect())
+        Self(content.map(stem).filter(|stem| !names.0.contains(stem)).collect())
     }
 
     /// Those of several texts.
@@ -64,6 +66,13 @@ impl Words {
     }
 }
 
+/// What "founded" leaves when it is stemmed is no form of "find".
+fn stem(word: &str) -> String {
+    let term = terms(word).pop().filter(|term| term == word || !word.ends_with("ed"));
+    let known = term.as_deref().and_then(forms).and_then(<[String]>::first);
+    known.cloned().unwrap_or_else(|| porter::stem(word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::Words;
@@ -78,6 +87,8 @@ mod tests {
             words("Alex's 2 dogs are running, and I like Sam’s dog!").0.into_iter().collect();
         assert_eq!(found, ["2", "dog", "like", "run"]);
         assert!(words("He is the one.").is_empty());
+        assert_eq!(words("Alex lost a job that paid."), words("Losing this job, which pays!"));
+        assert_ne!(words("Alex founded a bakery."), words("Alex found a bakery."));
     }
 
     #[test]

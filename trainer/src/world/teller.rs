@@ -616,8 +616,7 @@ fn listing(slot: &Slot) -> String {
     }
     let several = |verb: &str, objects: &[String]| {
         let verb = if objects.len() > 1 && verb == topic.several.0 { topic.several.1 } else { verb };
-        let gap = if verb.starts_with('\'') { "" } else { " " };
-        format!("{gap}{verb} {}", together(kind, objects))
+        format!(" {verb} {}", together(kind, objects))
     };
     let parts: Vec<String> = groups.iter().map(|(verb, objects)| several(verb, objects)).collect();
     format!("{}{}.", subject.in_words(), parts.join(" and"))

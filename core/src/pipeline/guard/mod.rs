@@ -12,13 +12,12 @@ mod text;
 
 use std::collections::BTreeSet;
 
-use self::contradiction::{contradicted, says_more};
+use self::contradiction::{affirms_what_is_over, contradicted, ends_something, says_more};
 use self::text::{
-    FACT, Start, TURN, clauses, content, denies, is_english, is_number, lost, salient, split, subject,
-    term_set, terms_of, unsaid, words,
+    FACT, Start, TURN, clauses, content, denies, evidence, is_english, is_number, lost, of_an_ending,
+    plain_terms, salient, split, subject, term_set, terms_of, unsaid, words,
 };
 use crate::decision::{Guard, Ratified, Ruling};
-use crate::index::terms;
 use crate::prompt::manage::MAX_MEMORY_CHARS;
 use crate::types::{MONTHS, Memory, Origin};
 
@@ -46,10 +45,11 @@ pub enum Verdict {
 }
 
 /// Whether a fact is about what was said: every name, number and date in it stands in the words or around them, and so does
-/// every other word, in some form, where English was spoken, but for those that are left to be understood; at least a third
-/// of what else it says stands in the words themselves (a guess that lets paraphrases through and stops inventions) or it says no
-/// more than it names from them and from them alone ("Maria works at Fernhill" of "my first weeks at Fernhill"; of whom is
-/// spoken to, numbers and months that says nothing), and it does not repeat itself.
+/// every other word, in some form, where English was spoken, but for those that are left to be understood (of what a turn ends
+/// also what it was: "works" of "I left Fernhill"); at least a third of what else it says stands in the words themselves (a guess
+/// that lets paraphrases through and stops inventions) or it says no more than it names from them and from them alone ("Maria
+/// speaks Dutch" of "Dutch is easy by now"; of whom is spoken to, numbers and months that says nothing), it does not affirm what the
+/// words say is no more, and it does not repeat itself.
 ///
 /// `caption` says what was shown, in lower case but for names: of "a terrier with a chewed ball" nobody is named Chewed. `seen`
 /// are the captions before it.
@@ -64,11 +64,18 @@ pub fn grounded(fact: &str, said: &str, caption: &str, around: &str, seen: &str)
     let months: BTreeSet<String> = MONTHS.iter().map(|month| month.to_lowercase()).collect();
     let telling = |name: &&String| !is_number(name) && !months.contains(*name) && !beside.contains(*name);
     let told = names.iter().filter(telling).count();
-    let (all, names) = (terms(fact), terms_of(&names));
-    let distinct: BTreeSet<String> = all.iter().filter(|term| !names.contains(*term)).cloned().collect();
-    let told_here = term_set(&format!("{said} {caption}"));
-    let heard = told_here.union(&term_set(&format!("{around} {seen}"))).cloned().collect();
-    if is_english(said, TURN) && !unsaid(&distinct, &heard).is_empty() {
+    let (all, names) = (plain_terms(fact), terms_of(&names));
+    let ends = denies(fact) && ends_something(said);
+    let understood = if ends { of_an_ending() } else { BTreeSet::new() };
+    let distinct = all.iter().filter(|term| !names.contains(*term) && !understood.contains(*term));
+    let distinct: BTreeSet<String> = distinct.cloned().collect();
+    let here = format!("{said} {caption}");
+    let (told_here, witnessed) = (term_set(&here), evidence(&here));
+    let heard = witnessed.union(&term_set(&format!("{around} {seen}"))).cloned().collect();
+    if is_english(said, TURN) && !unsaid(&distinct, &witnessed, &heard).is_empty() {
+        return false;
+    }
+    if affirms_what_is_over(fact, said, &term_set(around)) {
         return false;
     }
     let shared = distinct.intersection(&told_here).count();
@@ -223,11 +230,12 @@ fn other_subject(old: &str, fact: &str) -> bool {
 fn invents(text: &str, old: &str, fact: &str) -> bool {
     let known: BTreeSet<String> = words(old).union(&words(fact)).cloned().collect();
     let strange = salient(text, Start::IsWord).iter().any(|word| !known.contains(word));
-    let heard = term_set(old).union(&term_set(fact)).cloned().collect();
-    let says = term_set(text);
+    let heard = evidence(old).union(&evidence(fact)).cloned().collect();
+    let says = plain_terms(text).into_iter().collect();
     let denies_alone = denies(text) && !denies(old) && !denies(fact);
-    let strange = strange || denies_alone || is_english(text, FACT) && !unsaid(&says, &heard).is_empty();
-    strange || says.is_disjoint(&term_set(fact))
+    let strange =
+        strange || denies_alone || is_english(text, FACT) && !unsaid(&says, &heard, &heard).is_empty();
+    strange || term_set(text).is_disjoint(&term_set(fact))
 }
 
 /// Names, numbers and dates of `before` that `after` does not have.
@@ -514,7 +522,7 @@ mod tests {
             grounded(fact, said, "a chewed ball beside two bowls", "Maria (8 May 2023)", "a silver cup")
         };
         assert!(grounded("Maria has a puppy named Buddy."));
-        assert!(grounded("Maria owns Buddy."), "it says no more than it names");
+        assert!(grounded("Maria named Buddy."), "it says no more than it names");
         assert!(grounded("Maria has a chewed ball and two bowls."), "it was shown");
         assert!(!grounded("Maria has a puppy named Chewed."), "no name");
         assert!(!grounded("Maria has a skilled puppy named Buddy."), "nobody said how it is");
@@ -530,6 +538,22 @@ mod tests {
             let around = "Maria \n 8 May 2023 \n Tom \n How are you?";
             assert!(!super::grounded(invented, said, "", around, ""), "{invented}");
         }
+        // Whose it is says not what it is.
+        assert!(!super::grounded(
+            "Maria owns a Tesla.",
+            "I have to see it!",
+            "",
+            "Maria Tom I bought a Tesla",
+            ""
+        ));
+        // A word for the same may stand in the question.
+        assert!(super::grounded(
+            "Maria's mother lives in Leeds.",
+            "She lives in Leeds.",
+            "",
+            "Maria Tom How is your mom?",
+            ""
+        ));
         for invented in [
             "Maria has a puppy named Rex.",
             "John has a puppy named Buddy.",
@@ -555,6 +579,17 @@ mod tests {
             ("Maria took pottery classes.", "My pottery classes were over in June."),
             ("Maria has one daughter.", "My daughter starts at the school."),
             ("Maria no longer plays the harp.", "The harp? I gave it to a school."),
+            ("Maria works at Fernhill.", "My boss at Fernhill is ill."),
+            ("Maria lives in Leeds.", "We moved to Leeds in June."),
+            ("Maria's hobby is pottery.", "Pottery is so much fun!"),
+            ("Maria likes owls.", "I have a soft spot for owls."),
+            ("Maria owns owls.", "I have owls."),
+            ("Maria works at Fernhill as a nurse.", "I'm a nurse at Fernhill."),
+            ("Maria plans to visit Leeds.", "I'm going to visit Leeds in June."),
+            ("Maria no longer works at Fernhill.", "I left Fernhill in June."),
+            ("Maria lives in York.", "I don't live in Leeds any more, I live in York."),
+            ("Maria is no longer vegetarian.", "I'm not vegetarian any more."),
+            ("Maria no longer plans to visit Leeds.", "I'm not visiting Leeds after all."),
             ("Maria's dog Buddy died.", "My dog Buddy passed away."),
             // The lists are English.
             ("Maria hat einen Hund.", "Ich habe einen Hund, Buddy, und er bellt."),
@@ -568,6 +603,21 @@ mod tests {
         }
         for (fact, said) in [
             ("Maria is a skilled nurse.", "Nine years as a nurse!"),
+            ("Maria works at a bakery.", "How is the bakery?"),
+            ("Maria likes owls.", "There were owls in the barn."),
+            ("Maria owns a barn.", "There were owls in the barn."),
+            ("Maria works at Fernhill.", "I left Fernhill in June."),
+            ("Maria is vegetarian now.", "I'm not vegetarian any more, I had fish on Friday."),
+            ("Maria lives in York.", "I no longer live in York."),
+            ("Maria no longer works at Fernhill.", "How is Fernhill?"),
+            ("Maria is the boss at Fernhill.", "I work at Fernhill."),
+            ("Maria's favourite bird is the owl.", "I like that bird, the owl."),
+            ("Maria has a soft toy.", "I like that toy."),
+            ("Maria passed the test.", "My cat died before the test."),
+            ("Maria is the owner of owls.", "I heard owls in the barn."),
+            ("Maria lives in Leeds.", "The weather in Leeds is bad today."),
+            ("Maria's favourite soup is borscht.", "My soup is a borscht, it is still too hot."),
+            ("Maria plans to visit a bakery.", "I had to visit a bakery."),
             ("Maria's sister goes to the mountains.", "My mom goes to the mountains every year."),
             ("Maria won the pottery contest.", "The pottery contest starts on Friday!"),
             ("Maria's dog Buddy died.", "My dog Buddy passed his test!"),

@@ -52,16 +52,23 @@ const FAINT: [&str; 15] = [
 /// Words for the same: that Tom "likes" cricket is not lost where he "loves" it.
 const LIKING: [&str; 5] = ["like", "love", "enjoy", "adore", "fond"];
 
-/// Words that a turn leaves to be understood, beside those that deny and like, and those that carry no fact: a text may bring
-/// them itself ("works" of "my first weeks at Fernhill").
+/// Words that a turn leaves to be understood, beside those that deny and those that carry no fact: a text may bring them itself
+/// ("takes" of "my pottery classes").
 #[rustfmt::skip] // one word a line would be a page
-const UNDERSTOOD: [&str; 43] = [
-    "live", "work", "job", "owns", "owner", "belong", "name", "call", "plan", "prefer", "favourite", "favorite", "hobby", "suffer",
-    "take", "eat", "play", "speak", "listen", "study", "commute", "finish", "date", "year", "old", "around", "cancel", "one", "go",
-    "since", "become", "used", "many", "much", "lot", "well", "together", "wouldn't", "shouldn't", "hadn't", "couldn't", "haven't",
-    "hasn't",
+const UNDERSTOOD: [&str; 30] = [
+    "belong", "name", "call", "suffer", "take", "eat", "play", "speak", "listen", "commute", "date", "year", "old", "around",
+    "cancel", "one", "go", "since", "become", "used", "many", "much", "lot", "together", "wouldn't", "shouldn't", "hadn't",
+    "couldn't", "haven't", "hasn't",
 ];
-/// Phrases for the same thing: where one of a line was said, so were the others.
+/// Behind what "works" says no more than "is": "works at Fernhill as a nurse" of "I'm a nurse at Fernhill".
+const AS: [&str; 3] = [" as a ", " as an ", " as the "];
+const WORKING: [&str; 4] = ["work", "works", "worked", "working"];
+/// Words that say of what is named with them whose it is: with one of them "owns" is said.
+const OWNING: [&str; 13] =
+    ["own", "owns", "my", "mine", "our", "ours", "have", "has", "had", "i've", "we've", "got", "bought"];
+/// Words that say what is to come: with one of them "plans" is said.
+const COMING: [&str; 3] = ["going", "i'll", "we'll"];
+/// Phrases for the same thing: where one of a line was said, so were the others. None is made of stop words alone.
 const SAME: [&str; 13] = [
     "died/dead/death/passed away",
     "sold/found a buyer",
@@ -76,6 +83,21 @@ const SAME: [&str; 13] = [
     "bicycle/bike",
     "photo/picture",
     "student/study",
+];
+/// Words, and what in the turn itself says as much: who has a boss somewhere works there, but who works there is no boss.
+const IMPLIED: [(&str, &str); 6] = [
+    (
+        "works/job",
+        "works/job/employ/employer/hired/joined/career/profession/office/desk/boss/colleague/shift/staff/salary/started",
+    ),
+    ("lives", "moved/home/house/flat/apartment/settled/resident/based/rent/neighbour/address"),
+    ("plans", "plans/wants/intends/idea/hopes/decided"),
+    ("favourite/favorite/prefers", "favourite/favorite/prefers/best"),
+    (
+        "likes/loves/enjoys/adores/fond",
+        "likes/loves/enjoys/adores/fond/fun/passion/favourite/favorite/prefers/best/fan/hooked/keen/obsessed/crazy/soft spot",
+    ),
+    ("hobby/pastime", "hobby/pastime/fun/passion"),
 ];
 /// Letters that two stems of one word share at least from the first on, and that either has behind them at most ("allergy" and
 /// "allergic", "teach" and "teacher", but not "butter" and "butterfly").
@@ -147,34 +169,68 @@ pub(super) fn content(text: &str) -> Vec<String> {
     terms(text).into_iter().filter(|term| !faint.contains(term)).collect()
 }
 
-/// Those of these terms that nobody said: neither they nor another form of the same word are among `said`, and they are
-/// not left to be understood.
-pub(super) fn unsaid(these: &BTreeSet<String>, said: &BTreeSet<String>) -> BTreeSet<String> {
+/// The terms of a text without what says no more than "is".
+pub(super) fn plain_terms(text: &str) -> Vec<String> {
+    if !AS.iter().any(|phrase| text.contains(phrase)) {
+        return terms(text);
+    }
+    let says = |word: &&str| !WORKING.contains(word);
+    terms(&text.split_whitespace().filter(says).collect::<Vec<_>>().join(" "))
+}
+
+/// What a text bears witness to: its terms, "own" where it says whose something is, and "plan" where it says what is to come.
+pub(super) fn evidence(text: &str) -> BTreeSet<String> {
+    let (mut told, words) = (term_set(text), split(text).map(|(word, _)| lower(word)).collect::<Vec<_>>());
+    for (signs, says) in [(&OWNING[..], "owns"), (&COMING, "plans")] {
+        if words.iter().any(|word| signs.contains(&word.as_str())) {
+            told.extend(terms(says));
+        }
+    }
+    told
+}
+
+/// Those of these terms that nobody said: neither they nor another form of the same word or another word for the same are
+/// among `heard`, nothing in `told` says as much, and they are not left to be understood.
+pub(super) fn unsaid(
+    these: &BTreeSet<String>,
+    told: &BTreeSet<String>,
+    heard: &BTreeSet<String>,
+) -> BTreeSet<String> {
     static FREE: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
         // What "won't" leaves is a word of its own.
-        let lists = [&UNDERSTOOD[..], &FAINT, &LIKING, &DENIAL].concat();
+        let lists = [&UNDERSTOOD[..], &FAINT, &DENIAL].concat();
         let free = lists.into_iter().filter(|word| *word != "won't").flat_map(terms);
         free.flat_map(|term| forms(&term).map_or(vec![term], <[String]>::to_vec)).collect()
     });
-    static ALIKE: LazyLock<Vec<Vec<Vec<String>>>> =
-        LazyLock::new(|| SAME.iter().map(|line| line.split('/').map(terms).collect()).collect());
-    let heard = |term: &String| {
+    static ALIKE: LazyLock<Vec<Phrases>> = LazyLock::new(|| SAME.map(phrases).into());
+    static IMPLYING: LazyLock<Vec<(Phrases, Phrases)>> =
+        LazyLock::new(|| IMPLIED.map(|(words, signs)| (phrases(words), phrases(signs))).into());
+    let is_in = |said: &BTreeSet<String>, term: &String| {
         said.contains(term) || forms(term).is_some_and(|forms| forms.iter().any(|form| said.contains(form)))
     };
-    let is_of = |term: &String, phrase: &Vec<String>| {
-        phrase
-            .first()
-            .is_some_and(|first| first == term || forms(term).is_some_and(|all| all.contains(first)))
+    let has = |said: &BTreeSet<String>, phrases: &Phrases| {
+        phrases.iter().any(|phrase| phrase.iter().all(|term| is_in(said, term)))
+    };
+    // The phrases of a line that stand in these terms with this one.
+    let is_of = |term: &String, phrases: &Phrases| {
+        let this = BTreeSet::from([term.clone()]);
+        let with = |phrase: &&Vec<String>| phrase.iter().any(|word| is_in(&this, word));
+        phrases.iter().filter(with).any(|phrase| phrase.iter().all(|word| is_in(these, word)))
     };
     let is_said = |term: &String| {
-        heard(term)
-            || said.iter().any(|other| of_one_stem(term, other))
-            || ALIKE.iter().any(|line| {
-                line.iter().any(|phrase| is_of(term, phrase))
-                    && line.iter().any(|phrase| phrase.iter().all(heard))
-            })
+        is_in(heard, term)
+            || heard.iter().any(|other| of_one_stem(term, other))
+            || ALIKE.iter().any(|line| is_of(term, line) && has(heard, line))
+            || IMPLYING.iter().any(|(words, signs)| is_of(term, words) && has(told, signs))
     };
     these.iter().filter(|term| !FREE.contains(*term) && !is_said(term)).cloned().collect()
+}
+
+/// As terms each.
+type Phrases = Vec<Vec<String>>;
+
+fn phrases(line: &str) -> Phrases {
+    line.split('/').map(terms).collect()
 }
 
 fn of_one_stem(one: &str, other: &str) -> bool {
@@ -205,6 +261,12 @@ pub(super) fn lost(before: &str, after: &str) -> BTreeSet<String> {
         }
     }
     lost
+}
+
+/// What a turn that ends something need not say, as terms: of "I left Fernhill" no longer "works".
+pub(super) fn of_an_ending() -> BTreeSet<String> {
+    let implied = IMPLIED.iter().flat_map(|(words, _)| words.split('/'));
+    implied.chain(DENIAL).flat_map(terms).collect()
 }
 
 pub(super) fn denies(text: &str) -> bool {

@@ -13,13 +13,13 @@ pub(super) const ALL: &[Topic] = &[HOBBY, MUSICAL, INSTRUMENT, CLUB, BOOK, PLAN,
 const HOBBY: Topic = Topic {
     name: "hobbies",
     kinds: &[kind(NO_KIND, HOBBIES)],
-    several: ("'s hobby is", "'s hobbies are"),
-    cues: &["hobb", "pastime", "free time", "spare"],
+    several: ("is into", "is into"),
+    cues: &["into", "hobb", "pastime", "free time", "spare"],
     told: &[
         told(
             State,
-            "{S}'s hobby is {v}.",
-            "'s hobby is",
+            "{S} is into {v}.",
+            "is into",
             &[
                 "my hobby is {v}",
                 "I spend every free hour on {v}",
@@ -37,8 +37,8 @@ const HOBBY: Topic = Topic {
         ),
         told(
             Extend,
-            "{S}'s other hobby is {v}.",
-            "'s hobby is",
+            "{S} is also into {v}.",
+            "is into",
             &[
                 "I have a new hobby, {v}",
                 "on top of everything I took up {v}",
@@ -59,7 +59,7 @@ const HOBBY: Topic = Topic {
         ),
         told(
             Drop,
-            "{S} no longer has {old} as a hobby.",
+            "{S} is no longer into {old}.",
             "",
             &[
                 "I gave up {old}",
@@ -81,7 +81,7 @@ const HOBBY: Topic = Topic {
         ),
         told(
             End,
-            "{S} no longer has {old} as a hobby.",
+            "{S} is no longer into {old}.",
             "",
             &[
                 "I gave up {old}",
@@ -100,7 +100,7 @@ const HOBBY: Topic = Topic {
         ),
         told(
             Repeat,
-            "{S} still has {v} as a hobby.",
+            "{S} is still into {v}.",
             "",
             &[
                 "I still love {v}, it's the best hobby",
@@ -777,7 +777,7 @@ const PLAN: Topic = Topic {
                 "to {old} was a silly plan, that's off",
                 "I don't plan to {old} any more",
                 "I changed my mind, I won't {old}, the other plans are enough",
-                "I'm not going to {old} after all, just the rest",
+                "I no longer intend to {old} after all, just the rest",
                 "I've scrapped the plan to {old}, the rest stays",
                 "{old}? no, that's not among my plans any more",
                 "I've given up on the idea to {old}",
@@ -785,7 +785,7 @@ const PLAN: Topic = Topic {
                 "on reflection I'd rather not {old}, so forget that plan",
                 "too many plans, so I crossed this off: {old}",
                 "I looked at the costs and won't {old}, I dropped that idea",
-                "I talked it over and decided against it, I won't {old}",
+                "I talked it over and no longer want to {old}, I decided against it",
                 "it's not going to happen, I've let go of my plan to {old}",
             ],
         ),

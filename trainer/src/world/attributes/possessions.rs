@@ -17,7 +17,7 @@ const CAR: Topic = Topic {
     told: &[
         told(
             State,
-            "{S} owns a {v} car.",
+            "{S} has a {v} car.",
             "",
             &[
                 "I own a {v}, hardly a dream of a car",
@@ -55,8 +55,8 @@ const CAR: Topic = Topic {
         ),
         told(
             Change,
-            "{S} sold the {o} and owns a {v} car now.",
-            "{S} owns a {v} car.",
+            "{S} sold the {o} and has a {v} car now.",
+            "{S} has a {v} car.",
             &[
                 "I sold the {o}, my new car is a {v}",
                 "the {o} is sold, I own a {v} now, a better car",
@@ -77,7 +77,7 @@ const CAR: Topic = Topic {
         ),
         told(
             Refine,
-            "{S} owns a {d} {v} car.",
+            "{S} has a {d} {v} car.",
             "",
             &[
                 "my car, the {v}, is {d}",
@@ -118,7 +118,7 @@ const CAR: Topic = Topic {
         ),
         told(
             Repeat,
-            "{S} still owns the {v} car.",
+            "{S} still has the {v} car.",
             "",
             &[
                 "I still own the {v}, the car will outlive me",
@@ -200,7 +200,7 @@ const THING: Topic = Topic {
     told: &[
         told(
             State,
-            "{S} owns a {v}.",
+            "{S} has a {v}.",
             "",
             &[
                 "I own a {v}, would you believe it",
@@ -238,7 +238,7 @@ const THING: Topic = Topic {
         ),
         told(
             Refine,
-            "{S} owns a {d} {v}.",
+            "{S} has a {d} {v}.",
             "",
             &[
                 "my {v} is {d}",
