@@ -151,7 +151,8 @@ struct Mean {
     /// The base
     #[arg(long)]
     model: PathBuf,
-    /// An adapter and how much it counts, for example runs/ppo/manager.gguf=0.5; given twice or more
+    /// An adapter and how much it counts, for example runs/ppo/manager.gguf=0.5; given twice or more. A negative weight takes
+    /// away what an adapter has
     #[arg(long = "adapter", value_name = "FILE=WEIGHT", required = true, value_parser = weighted)]
     adapters: Vec<(PathBuf, f32)>,
     /// The file to write, in 32 bits

@@ -28,18 +28,26 @@ pub struct Pair {
     pub b: Vec<f32>,
 }
 
+/// What the weights of a mean come to at least: by less, nothing can be told from rounding.
+const LEAST_TOTAL: f32 = 1e-3;
+
 impl Lora {
     /// The mean of adapters by weight, of A and B each (model soups, arXiv 2203.05482; a departure: there whole models are
-    /// averaged, whose products these are only near). It is of use where all began as the same adapter; of others the
-    /// directions of the rank mean different things. Alpha, linears and ranks must be the same.
+    /// averaged, whose products these are only near). A weight may be negative: one adapter, plus another, less what that one
+    /// began as, has in A and in B what both runs changed (task arithmetic, arXiv 2212.04089). It is of use where all began as the same
+    /// adapter; of others the directions of the rank mean different things. Alpha, linears and ranks must be the same.
     pub fn mean(parts: &[(Self, f32)]) -> Result<Self, WeightsError> {
         let refused = |what: &str| Err(WeightsError::Lora(what.to_owned()));
         let total: f32 = parts.iter().map(|(_, weight)| weight).sum();
         let Some(((first, _), _)) = parts.split_first().filter(|(_, others)| !others.is_empty()) else {
             return refused("a mean needs two adapters or more");
         };
-        if !parts.iter().all(|(_, weight)| weight.is_finite() && *weight > 0.0) || !total.is_finite() {
-            return refused("each weight of a mean must be a number above 0");
+        if !parts.iter().all(|(_, weight)| weight.is_finite())
+            || !(LEAST_TOTAL..f32::INFINITY).contains(&total)
+        {
+            return refused(
+                "the weights of a mean must be numbers whose sum is 0.001 at least, for example 1, 1 and -1",
+            );
         }
         let form = |lora: &Self| -> Vec<_> {
             lora.pairs.iter().map(|(at, pair)| (*at, pair.rank, pair.a.len(), pair.b.len())).collect()
@@ -158,7 +166,15 @@ mod tests {
         assert_eq!(same, one);
         let refused = |parts: &[(Lora, f32)]| Lora::mean(parts).unwrap_err().to_string();
         assert!(refused(&[(one.clone(), 1.0)]).contains("two adapters"));
-        assert!(refused(&[(one.clone(), 1.0), (other.clone(), 0.0)]).contains("above 0"));
+        // What the other has more than the one, taken on top of itself.
+        let further = Lora::mean(&[(other.clone(), 1.0), (other.clone(), 1.0), (one.clone(), -1.0)]).unwrap();
+        assert!((further.pairs[&at].a[0] - one.pairs[&at].a[0] - 8.0).abs() < 1e-5);
+        for weight in [-0.9995, -1.0, -2.0, f32::NAN, f32::INFINITY] {
+            assert!(
+                refused(&[(one.clone(), 1.0), (other.clone(), weight)]).contains("0.001 at least"),
+                "{weight}"
+            );
+        }
         let mut less = other.clone();
         less.pairs.remove(&at);
         let louder = Lora { alpha: 7.0, ..other };
