@@ -34,8 +34,8 @@ const LEAST_TOTAL: f32 = 1e-3;
 impl Lora {
     /// The mean of adapters by weight, of A and B each (model soups, arXiv 2203.05482; a departure: there whole models are
     /// averaged, whose products these are only near). A weight may be negative: one adapter, plus another, less what that one
-    /// began as, has in A and in B what both runs changed (task arithmetic, arXiv 2212.04089). It is of use where all began as the same
-    /// adapter; of others the directions of the rank mean different things. Alpha, linears and ranks must be the same.
+    /// began as, has in A and in B what both runs changed (task arithmetic, arXiv 2212.04089). It is of use where all began as
+    /// the same adapter; of others the directions of the rank mean different things. Alpha, linears and ranks must be the same.
     pub fn mean(parts: &[(Self, f32)]) -> Result<Self, WeightsError> {
         let refused = |what: &str| Err(WeightsError::Lora(what.to_owned()));
         let total: f32 = parts.iter().map(|(_, weight)| weight).sum();

@@ -48,8 +48,8 @@ pub enum Verdict {
 /// every other word, in some form, where English was spoken, but for those that are left to be understood (of what a turn ends
 /// also what it was: "works" of "I left Fernhill"); at least a third of what else it says stands in the words themselves (a guess
 /// that lets paraphrases through and stops inventions) or it says no more than it names from them and from them alone ("Maria
-/// speaks Dutch" of "Dutch is easy by now"; of whom is spoken to, numbers and months that says nothing), it does not affirm what the
-/// words say is no more, and it does not repeat itself.
+/// speaks Dutch" of "Dutch is easy by now"; of whom is spoken to, numbers and months that says nothing), it does not affirm what
+/// the words say is no more, and it does not repeat itself.
 ///
 /// `caption` says what was shown, in lower case but for names: of "a terrier with a chewed ball" nobody is named Chewed. `seen`
 /// are the captions before it.
@@ -605,6 +605,7 @@ mod tests {
             ("Maria is a skilled nurse.", "Nine years as a nurse!"),
             ("Maria works at a bakery.", "How is the bakery?"),
             ("Maria likes owls.", "There were owls in the barn."),
+            ("Maria likes owls.", "Best of luck with the owls!"),
             ("Maria owns a barn.", "There were owls in the barn."),
             ("Maria works at Fernhill.", "I left Fernhill in June."),
             ("Maria is vegetarian now.", "I'm not vegetarian any more, I had fish on Friday."),

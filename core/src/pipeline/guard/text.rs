@@ -68,7 +68,7 @@ const OWNING: [&str; 13] =
     ["own", "owns", "my", "mine", "our", "ours", "have", "has", "had", "i've", "we've", "got", "bought"];
 /// Words that say what is to come: with one of them "plans" is said.
 const COMING: [&str; 3] = ["going", "i'll", "we'll"];
-/// Phrases for the same thing: where one of a line was said, so were the others. None is made of stop words alone.
+/// Phrases for the same thing: where one of a line was said, so were the others.
 const SAME: [&str; 13] = [
     "died/dead/death/passed away",
     "sold/found a buyer",
@@ -95,7 +95,7 @@ const IMPLIED: [(&str, &str); 6] = [
     ("favourite/favorite/prefers", "favourite/favorite/prefers/best"),
     (
         "likes/loves/enjoys/adores/fond",
-        "likes/loves/enjoys/adores/fond/fun/passion/favourite/favorite/prefers/best/fan/hooked/keen/obsessed/crazy/soft spot",
+        "likes/loves/enjoys/adores/fond/fun/passion/favourite/favorite/prefers/fan/hooked/keen/obsessed/crazy/soft spot",
     ),
     ("hobby/pastime", "hobby/pastime/fun/passion"),
 ];
@@ -209,7 +209,7 @@ pub(super) fn unsaid(
         said.contains(term) || forms(term).is_some_and(|forms| forms.iter().any(|form| said.contains(form)))
     };
     let has = |said: &BTreeSet<String>, phrases: &Phrases| {
-        phrases.iter().any(|phrase| phrase.iter().all(|term| is_in(said, term)))
+        phrases.iter().any(|phrase| !phrase.is_empty() && phrase.iter().all(|term| is_in(said, term)))
     };
     // The phrases of a line that stand in these terms with this one.
     let is_of = |term: &String, phrases: &Phrases| {
