@@ -65,12 +65,13 @@ pub fn grounded(fact: &str, said: &str, caption: &str, around: &str, seen: &str)
     let telling = |name: &&String| !is_number(name) && !months.contains(*name) && !beside.contains(*name);
     let told = names.iter().filter(telling).count();
     let (all, names) = (plain_terms(fact), terms_of(&names));
-    let ends = denies(fact) && ends_something(said);
-    let understood = if ends { of_an_ending() } else { BTreeSet::new() };
-    let distinct = all.iter().filter(|term| !names.contains(*term) && !understood.contains(*term));
-    let distinct: BTreeSet<String> = distinct.cloned().collect();
     let here = format!("{said} {caption}");
     let (told_here, witnessed) = (term_set(&here), evidence(&here));
+    let ends = denies(fact) && ends_something(said);
+    let understood = if ends { of_an_ending() } else { BTreeSet::new() };
+    let left_out = |term: &String| understood.contains(term) && !told_here.contains(term);
+    let distinct = all.iter().filter(|term| !names.contains(*term) && !left_out(term));
+    let distinct: BTreeSet<String> = distinct.cloned().collect();
     let heard = witnessed.union(&term_set(&format!("{around} {seen}"))).cloned().collect();
     if is_english(said, TURN) && !unsaid(&distinct, &witnessed, &heard).is_empty() {
         return false;
@@ -589,6 +590,7 @@ mod tests {
             ("Maria no longer works at Fernhill.", "I left Fernhill in June."),
             ("Maria lives in York.", "I don't live in Leeds any more, I live in York."),
             ("Maria is no longer vegetarian.", "I'm not vegetarian any more."),
+            ("Maria no longer lives there.", "I no longer live there."),
             ("Maria no longer plans to visit Leeds.", "I'm not visiting Leeds after all."),
             ("Maria's dog Buddy died.", "My dog Buddy passed away."),
             // The lists are English.
