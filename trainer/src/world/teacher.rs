@@ -332,7 +332,7 @@ mod tests {
         let (mut operations, mut facts, mut asked, mut missed, mut whole) =
             (Operations::default(), 0, 0, 0, 0);
         let mut acts: BTreeMap<_, usize> = BTreeMap::new();
-        let count = 40;
+        let count = 200;
         for story in stories(0..count) {
             let teacher = Arc::new(Teacher::new());
             let engine = engine(teacher.clone(), Config::default());

@@ -33,9 +33,6 @@ const WORK: [&[&str]; 2] = [&["at", "for"], &["as"]];
 const SINGLE_NOUNS: [&str; 9] =
     ["favourite", "favorite", "birthday", "email", "phone", "address", "job", "age", "surname"];
 
-/// What a part of a sentence ends with that says what is no more.
-const OVER: [&str; 3] = [" any more", " anymore", " any longer"];
-
 /// Words that end something, with the verbs that they end whatever the fact's own verb is.
 const ENDINGS: [(&[&str], &[&str]); 5] = [
     (&DENIAL, &[]),
@@ -44,19 +41,6 @@ const ENDINGS: [(&[&str], &[&str]); 5] = [
     (&["died", "dead", "passed", "away"], &["adopted", "owns"]),
     (&["divorced", "separated", "broke"], &["married", "dating", "engaged"]),
 ];
-
-/// Whether what a fact affirms is said to be no more, and only that: "Tom is vegetarian" of "I'm not vegetarian any more". `known`
-/// are the terms that say nothing here.
-pub(super) fn affirms_what_is_over(fact: &str, said: &str, known: &BTreeSet<String>) -> bool {
-    let about: BTreeSet<String> = term_set(fact).difference(known).cloned().collect();
-    let is_over = |clause: &&Vec<String>| {
-        let clause = clause.join(" ");
-        OVER.iter().any(|phrase| clause.ends_with(phrase)) || clause.contains("no longer ")
-    };
-    let (over, open): (Vec<_>, Vec<_>) = clauses(said).into_iter().partition(|clause| is_over(&clause));
-    let tells = |clauses: &[Vec<String>]| clauses.iter().any(|clause| !terms_of(clause).is_disjoint(&about));
-    !ends_something(fact) && tells(&over) && !tells(&open)
-}
 
 /// Whether a text says that something ended, or is not so.
 pub(super) fn ends_something(text: &str) -> bool {

@@ -9,14 +9,16 @@
 
 mod contradiction;
 mod text;
+mod turned;
 
 use std::collections::BTreeSet;
 
-use self::contradiction::{affirms_what_is_over, contradicted, ends_something, says_more};
+use self::contradiction::{contradicted, ends_something, says_more};
 use self::text::{
     FACT, Start, TURN, clauses, content, denies, evidence, is_english, is_number, lost, of_an_ending,
-    plain_terms, salient, split, subject, term_set, terms_of, unsaid, words,
+    plain_terms, salient, split, stutters, subject, term_set, terms_of, unsaid, words,
 };
+use self::turned::{affirms_what_is_over, likes_what_others_do};
 use crate::decision::{Guard, Ratified, Ruling};
 use crate::prompt::manage::MAX_MEMORY_CHARS;
 use crate::types::{MONTHS, Memory, Origin};
@@ -49,7 +51,7 @@ pub enum Verdict {
 /// also what it was: "works" of "I left Fernhill"); at least a third of what else it says stands in the words themselves (a guess
 /// that lets paraphrases through and stops inventions) or it says no more than it names from them and from them alone ("Maria
 /// speaks Dutch" of "Dutch is easy by now"; of whom is spoken to, numbers and months that says nothing), it does not affirm what
-/// the words say is no more, and it does not repeat itself.
+/// the words say is no more, nor say of one what they say of others, and it does not repeat itself.
 ///
 /// `caption` says what was shown, in lower case but for names: of "a terrier with a chewed ball" nobody is named Chewed. `seen`
 /// are the captions before it.
@@ -73,10 +75,9 @@ pub fn grounded(fact: &str, said: &str, caption: &str, around: &str, seen: &str)
     let distinct = all.iter().filter(|term| !names.contains(*term) && !left_out(term));
     let distinct: BTreeSet<String> = distinct.cloned().collect();
     let heard = witnessed.union(&term_set(&format!("{around} {seen}"))).cloned().collect();
-    if is_english(said, TURN) && !unsaid(&distinct, &witnessed, &heard).is_empty() {
-        return false;
-    }
-    if affirms_what_is_over(fact, said, &term_set(around)) {
+    let strange = || !unsaid(&distinct, &witnessed, &heard).is_empty() || stutters(fact, &heard);
+    let turned = || affirms_what_is_over(fact, said, &term_set(around)) || likes_what_others_do(fact, said);
+    if is_english(said, TURN) && strange() || turned() {
         return false;
     }
     let shared = distinct.intersection(&told_here).count();
@@ -572,6 +573,9 @@ mod tests {
     #[test]
     fn a_word_that_nobody_said_is_no_part_of_a_fact() {
         for (fact, said) in [
+            ("Maria enjoys singing in the choir.", "I sang in the choir on Sunday and it was so much fun."),
+            ("Maria has many plants.", "I have lots of plants at home."),
+            ("Maria broke up with Ana.", "Ana and I ended it last week, so that's that."),
             ("Maria's mother went to the mountains.", "My mom goes to the mountains every year."),
             ("Maria goes to yoga.", "I go to yoga on weekdays."),
             ("Maria is allergic to wasps.", "That allergy to wasps, you know."),
@@ -626,6 +630,9 @@ mod tests {
             ("Maria's dog Buddy died.", "My dog Buddy passed his test!"),
             ("Maria is allergic to butter.", "I am allergic to butterflies."),
             ("Maria plays basketball in the park.", "I had a picnic basket in the park."),
+            ("Maria won a cup at the regionalals.", "I won a cup at the regionals."),
+            ("Maria has a lot of kids.", "I'm busy with the kids."),
+            ("Maria likes the new kitchen.", "Visitors like the new kitchen."),
         ] {
             assert!(!grounded(fact, said, "", "Maria", ""), "{fact}");
         }

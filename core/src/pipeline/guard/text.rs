@@ -50,14 +50,14 @@ const FAINT: [&str; 15] = [
     "additional",
 ];
 /// Words for the same: that Tom "likes" cricket is not lost where he "loves" it.
-const LIKING: [&str; 5] = ["like", "love", "enjoy", "adore", "fond"];
+pub(super) const LIKING: [&str; 5] = ["like", "love", "enjoy", "adore", "fond"];
 
 /// Words that a turn leaves to be understood, beside those that deny and those that carry no fact: a text may bring them itself
 /// ("takes" of "my pottery classes").
 #[rustfmt::skip] // one word a line would be a page
-const UNDERSTOOD: [&str; 30] = [
+const UNDERSTOOD: [&str; 27] = [
     "belong", "name", "call", "suffer", "take", "eat", "play", "speak", "listen", "commute", "date", "year", "old", "around",
-    "cancel", "one", "go", "since", "become", "used", "many", "much", "lot", "together", "wouldn't", "shouldn't", "hadn't",
+    "cancel", "one", "go", "since", "become", "used", "together", "wouldn't", "shouldn't", "hadn't",
     "couldn't", "haven't", "hasn't",
 ];
 /// Behind what "works" says no more than "is": "works at Fernhill as a nurse" of "I'm a nurse at Fernhill".
@@ -69,10 +69,10 @@ const OWNING: [&str; 13] =
 /// Words that say what is to come: with one of them "plans" is said.
 const COMING: [&str; 3] = ["going", "i'll", "we'll"];
 /// Phrases for the same thing: where one of a line was said, so were the others.
-const SAME: [&str; 13] = [
+const SAME: [&str; 14] = [
     "died/dead/death/passed away",
     "sold/found a buyer",
-    "broke/split",
+    "broke/split/ended",
     "mother/mom/mum",
     "father/dad",
     "child/kid",
@@ -83,6 +83,7 @@ const SAME: [&str; 13] = [
     "bicycle/bike",
     "photo/picture",
     "student/study",
+    "many/much/lot/plenty/several",
 ];
 /// Words, and what in the turn itself says as much: who has a boss somewhere works there, but who works there is no boss.
 const IMPLIED: [(&str, &str); 6] = [
@@ -205,9 +206,6 @@ pub(super) fn unsaid(
     static ALIKE: LazyLock<Vec<Phrases>> = LazyLock::new(|| SAME.map(phrases).into());
     static IMPLYING: LazyLock<Vec<(Phrases, Phrases)>> =
         LazyLock::new(|| IMPLIED.map(|(words, signs)| (phrases(words), phrases(signs))).into());
-    let is_in = |said: &BTreeSet<String>, term: &String| {
-        said.contains(term) || forms(term).is_some_and(|forms| forms.iter().any(|form| said.contains(form)))
-    };
     let has = |said: &BTreeSet<String>, phrases: &Phrases| {
         phrases.iter().any(|phrase| !phrase.is_empty() && phrase.iter().all(|term| is_in(said, term)))
     };
@@ -224,6 +222,34 @@ pub(super) fn unsaid(
             || IMPLYING.iter().any(|(words, signs)| is_of(term, words) && has(told, signs))
     };
     these.iter().filter(|term| !FREE.contains(*term) && !is_said(term)).cloned().collect()
+}
+
+/// Whether a word of which no form was said repeats its own end ("regionalals"), as a small model's do that loses its thread.
+pub(super) fn stutters(text: &str, heard: &BTreeSet<String>) -> bool {
+    let repeats = |word: &str| {
+        let bare = word.strip_suffix("ing").or(word.strip_suffix("ed")).unwrap_or(word).trim_end_matches('s');
+        let letters: Vec<char> = bare.chars().collect();
+        let ends_twice = |count: usize| {
+            let (before, end) = letters.split_at(letters.len() - count);
+            before.ends_with(end)
+        };
+        (2..=letters.len() / 2).any(ends_twice)
+    };
+    let is_strange = |word: &&String| terms(word).iter().any(|term| !is_in(heard, term));
+    words(text).iter().filter(is_strange).any(|word| repeats(word))
+}
+
+/// Whether this term or another form of it was said.
+fn is_in(said: &BTreeSet<String>, term: &String) -> bool {
+    said.contains(term) || forms(term).is_some_and(|forms| forms.iter().any(|form| said.contains(form)))
+}
+
+/// What speaks of liking beside the words for it, as terms: "a fan of tea".
+pub(super) fn signs_of_liking() -> BTreeSet<String> {
+    let signs =
+        IMPLIED.iter().filter(|(words, _)| words.contains("likes")).flat_map(|(_, signs)| signs.split('/'));
+    let liking: BTreeSet<String> = LIKING.iter().flat_map(|word| terms(word)).collect();
+    signs.flat_map(terms).filter(|term| !liking.contains(term)).collect()
 }
 
 /// As terms each.
