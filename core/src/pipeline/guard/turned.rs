@@ -14,6 +14,8 @@ const OVER: [&str; 3] = [" any more", " anymore", " any longer"];
 const LIKES: [&str; 4] = ["likes", "loves", "enjoys", "adores"];
 /// Words in "s" that are not several.
 const OFTEN: [&str; 6] = ["always", "sometimes", "nowadays", "besides", "perhaps", "this"];
+/// Words for others, however far before liking.
+const PEOPLE: [&str; 5] = ["people", "everyone", "everybody", "folks", "others"];
 /// Words before liking that may be anybody's, without an apostrophe.
 const PERSONS: [&str; 12] = ["i", "im", "ive", "id", "we", "weve", "me", "us", "you", "she", "he", "they"];
 
@@ -32,7 +34,7 @@ pub(super) fn affirms_what_is_over(fact: &str, said: &str, known: &BTreeSet<Stri
 }
 
 /// Whether a fact says that one likes what others like, and that alone speaks of liking: "Gina likes sales" of "customers love the
-/// sales". Others are who "loves", and several that stand right before; but for those that the fact names, and where a word before
+/// sales". Others are who "loves", people, and several that stand right before; but for those that the fact names, and where a word before
 /// may be anybody. "Gina's mother" may be said in other words, and is left alone.
 pub(super) fn likes_what_others_do(fact: &str, said: &str) -> bool {
     if subject(fact).len() != 1 || !words(fact).iter().any(|word| LIKES.contains(&word.as_str())) {
@@ -45,13 +47,13 @@ pub(super) fn likes_what_others_do(fact: &str, said: &str) -> bool {
     let mut others = false;
     for clause in clauses(said) {
         for at in (0..clause.len()).filter(|at| !terms_of([&clause[*at]]).is_disjoint(&liking)) {
-            let (who, what) = clause.split_at(at);
-            let of_others =
-                who.last().is_some_and(|last| LIKES.contains(&what[0].as_str()) || are_several(last));
+            let (who, likes) = (&clause[..at], clause[at].as_str());
+            let of_others = who.iter().any(|word| PEOPLE.contains(&word.as_str()))
+                || who.last().is_some_and(|last| LIKES.contains(&likes) || are_several(last));
             if !of_others || who.iter().any(is_person) || !terms_of(who).is_disjoint(&about) {
                 return false;
             }
-            others |= !terms_of(&what[1..]).is_disjoint(&about);
+            others = true;
         }
     }
     others && signs_of_liking().is_disjoint(&term_set(said))
@@ -75,6 +77,10 @@ mod tests {
     fn liking_is_of_who_is_said_to_like() {
         for (fact, said) in [
             ("Gina enjoys sales.", "So good - customers love the new sales, it helps me."),
+            (
+                "Gina enjoys sales.",
+                "Customers love the shop and the sales. People seem to really like it all.",
+            ),
             ("Gina likes the new kitchen.", "Visitors like the new kitchen."),
             ("Gina loves dance.", "Ana loves dance."),
             ("Gina loves dinosaurs.", "My kids love dinosaurs."),
@@ -86,6 +92,7 @@ mod tests {
             ("Gina loves dance.", "Still really love dance!"),
             ("Gina loves dance.", "Always loved dance, so good for me."),
             ("Gina loves dance.", "Started to love dance."),
+            ("Gina loves dance.", "I'm one of those people who love dance."),
             ("Gina loves dance.", "Days like these make me love dance."),
             ("Gina loves dance.", "Dance is my passion, and the kids love dance too."),
             ("Gina loves dance.", "Im sure friends like me love dance."),
