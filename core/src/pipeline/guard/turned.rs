@@ -95,7 +95,7 @@ mod tests {
             ("Gina loves dance.", "I'm one of those people who love dance."),
             ("Gina loves dance.", "Days like these make me love dance."),
             ("Gina loves dance.", "Dance is my passion, and the kids love dance too."),
-            ("Gina loves dance.", "Im sure friends like me love dance."),
+            ("Ana loves dance.", "She loves dance."),
             ("Gina no longer likes dance.", "I sing, no longer like dance, and paint."),
             ("Gina's dog Rex loves the sea.", "Rex loves the sea."),
             ("Gina's mother loves dance.", "Mom loves dance."),
