@@ -50,6 +50,8 @@ enum Command {
     Halve(Halve),
     /// Make one adapter of several that began as the same one: the mean of their weights
     Mean(Mean),
+    /// Make an adapter of a lower rank that is nearest to it: faster to evaluate, and smaller
+    Lower(Lower),
     /// Turn an adapter into PEFT's files
     ToPeft(ToPeft),
     /// Turn PEFT's files into an adapter
@@ -164,6 +166,22 @@ fn weighted(text: &str) -> Result<(PathBuf, f32), String> {
     let (path, weight) = text.rsplit_once('=').ok_or("give FILE=WEIGHT")?;
     let weight = weight.parse().map_err(|_| format!("{weight} is no number"))?;
     Ok((path.into(), weight))
+}
+
+#[derive(Args)]
+struct Lower {
+    /// The base
+    #[arg(long)]
+    model: PathBuf,
+    /// The adapter
+    #[arg(long)]
+    adapter: PathBuf,
+    /// The rank, lower than the adapter's
+    #[arg(long)]
+    rank: usize,
+    /// The file to write, in 32 bits
+    #[arg(long)]
+    out: PathBuf,
 }
 
 #[derive(Args)]
@@ -291,6 +309,12 @@ fn work(command: Command) -> Result<(), Failure> {
             Ok(weights::write_adapter(&out, base.shape(), &lora, &label, weights::Bits::F16)?)
         }
         Command::Mean(arguments) => mean(&arguments),
+        Command::Lower(Lower { model, adapter, rank, out }) => {
+            let base = Base::open(&model)?;
+            let (lora, label) = weights::read_adapter(&adapter, base.shape())?;
+            let lower = lora.lower(rank)?;
+            Ok(weights::write_adapter(&out, base.shape(), &lower, &label, weights::Bits::F32)?)
+        }
         Command::ToPeft(ToPeft { model, adapter, out, base_name }) => {
             let base = Base::open(&model)?;
             let (lora, _) = weights::read_adapter(&adapter, base.shape())?;

@@ -195,6 +195,20 @@ fn conversations_of_files_are_learnt_from() {
     }
 }
 
+#[test]
+fn notes_without_questions_are_asked_for_and_rewarded() {
+    let folder = tempfile::tempdir().unwrap();
+    let talk = folder.path().join("talk.txt");
+    std::fs::write(&talk, NOTED).unwrap();
+    let mut config = config(folder.path(), "answer", GRPO, 1);
+    config.world.stories = 0;
+    config.data.files = vec![talk];
+    let run = folder.path().join("run");
+    assert!(matches!(train(&config, &run, false), Ended::Whole { .. }));
+    let samples = std::fs::read_to_string(run.join("samples.jsonl")).unwrap();
+    assert!(samples.contains("Where does ") && samples.contains("Leeds"), "{samples}");
+}
+
 /// Turns that tell nothing are left out in part, those that tell something never, and those to measure on neither.
 #[test]
 fn of_small_talk_a_manager_is_rewarded_on_a_part() {

@@ -121,8 +121,8 @@ impl Begin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Files of LoCoMo, LongMemEval, FriendsQA or JSON lines with questions, and to imitate also those of Multi-Session
-    /// Chat (`keepsake-trainer data`), each told by what stands in it.
+    /// Files of LoCoMo, LongMemEval, FriendsQA or JSON lines with questions, or of Multi-Session Chat, whose notes are
+    /// imitated or asked for (`keepsake-trainer data`); each is told by what stands in it.
     pub files: Vec<PathBuf>,
     /// Evidence of LoCoMo's questions to go by instead of the files' own.
     pub gold: Option<PathBuf>,

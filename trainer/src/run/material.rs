@@ -72,6 +72,16 @@ pub fn dialogues(config: &RunConfig, say: &mut dyn FnMut(&str)) -> Result<Vec<Di
     Ok(all)
 }
 
+/// The same; those that have notes alone with the questions that notes give.
+fn asked_dialogues(config: &RunConfig, say: &mut dyn FnMut(&str)) -> Result<Vec<Dialogue>, RunError> {
+    let mut dialogues = dialogues(config, say)?;
+    let notes_alone = |one: &Dialogue| one.questions.is_empty() && !one.noted.iter().all(Vec::is_empty);
+    for (nth, dialogue) in dialogues.iter_mut().enumerate().filter(|(_, one)| notes_alone(one)) {
+        *dialogue = tasks::inquiry::asked(dialogue, config.seed ^ nth as u64)?;
+    }
+    Ok(dialogues)
+}
+
 /// The tales of both agents' training: the stories, and the conversations with their questions.
 pub fn tales(config: &RunConfig, say: &mut dyn FnMut(&str)) -> Result<Vec<Arc<Tale>>, RunError> {
     let of_story = |story| Tale::of_story(Arc::new(story)).map(Arc::new);
@@ -83,11 +93,11 @@ pub fn tales(config: &RunConfig, say: &mut dyn FnMut(&str)) -> Result<Vec<Arc<Ta
 
 fn tales_of_files(config: &RunConfig, say: &mut dyn FnMut(&str)) -> Result<Vec<Arc<Tale>>, RunError> {
     let mut tales = Vec::new();
-    for (nth, dialogue) in dialogues(config, say)?.iter().enumerate() {
+    for (nth, dialogue) in asked_dialogues(config, say)?.iter().enumerate() {
         let (tale, left_out) = Tale::of_dialogue(dialogue, config.seed ^ nth as u64);
         if left_out > 0 {
             say(&format!(
-                "{}: {left_out} questions have no answer or no evidence in its turns",
+                "{}: {left_out} questions have no answer to learn from or no evidence in its turns",
                 dialogue.name
             ));
         }
@@ -171,15 +181,10 @@ pub fn samples(
     let of_story = |story: Story| tasks::sft::samples(&story, &engine, config.world.ask_every);
     let mut samples = worked(config, split, of_story)?;
     if split == Split::Train {
-        let mut dialogues = dialogues(config, say)?;
-        if role == Role::Answer {
-            let notes_alone =
-                |one: &Dialogue| one.questions.is_empty() && !one.noted.iter().all(Vec::is_empty);
-            for (nth, dialogue) in dialogues.iter_mut().enumerate().filter(|(_, one)| notes_alone(one)) {
-                let seed = config.seed ^ nth as u64;
-                *dialogue = tasks::inquiry::asked(dialogue, seed)?;
-            }
-        }
+        let mut dialogues = match role {
+            Role::Manager => dialogues(config, say)?,
+            Role::Answer => asked_dialogues(config, say)?,
+        };
         dialogues.retain(|dialogue| {
             let (usable, what) = match role {
                 Role::Manager => {

@@ -15,6 +15,7 @@ use keepsake_core::types::{Cancel, NewTurn, Question as Asking, SpaceId, Timesta
 use keepsake_core::when;
 use keepsake_dialogues::questions::{Asked, Dialogue};
 
+use super::tale::dated;
 use super::{TaskError, failed, setup};
 use crate::engine::{Branch, Choice, Tree};
 use crate::world::{self, Lesson, Sample, Story, Teacher, UNKNOWN};
@@ -109,22 +110,6 @@ pub fn of_dialogues(dialogues: &[Dialogue], config: &Config) -> Result<Vec<Sampl
     Ok(samples)
 }
 
-/// An answer as it is imitated. To "when" that is a date: one that is told by its turn's is written out ("yesterday"), and
-/// what is neither is no answer to learn from. "When does" asks for what is done again and again.
-fn dated(question: &str, gold: &str, at: Timestamp) -> Option<String> {
-    let question = question.to_lowercase();
-    if !question.starts_with("when") || question.starts_with("when does") {
-        return Some(gold.to_owned());
-    }
-    // Behind words that a turn's day turns into a date the date is written in parentheses.
-    let annotated = when::annotate(gold, at);
-    if annotated != gold {
-        let (_, day) = annotated.rsplit_once('(')?;
-        return Some(day.trim_end_matches(')').to_owned());
-    }
-    (world::names_date(gold) || gold.ends_with(" ago")).then(|| gold.to_owned())
-}
-
 /// A request with its gold reply as the device would read and write them: forced text is no choice, and every choice is
 /// among what the grammar allows. `None` where the reply does not follow the grammar or does not fit into `most` tokens.
 pub fn tree(tokenizer: &Tokenizer, sample: &Sample, most: usize) -> Result<Option<Tree>, ModelError> {
@@ -197,23 +182,6 @@ mod tests {
         (0..count)
             .map(|nth| read(&text(nth), "f", Layout::Jsonl, None).unwrap().dialogues.remove(0))
             .collect()
-    }
-
-    #[test]
-    fn to_when_a_date_is_imitated_or_nothing() {
-        let at: Timestamp = "2024-03-02T10:15".parse().unwrap();
-        for (question, gold, imitated) in [
-            ("When did Tom move?", "yesterday", Some("1 March 2024")),
-            ("When did Tom move?", "2 May 2023", Some("2 May 2023")),
-            ("When did Tom move?", "in 2019", Some("in 2019")),
-            ("When did Tom move?", "many years ago", Some("many years ago")),
-            ("When did Tom move?", "long time no see", None),
-            ("When did Tom move?", "when we are 40", None),
-            ("When does Tom sing?", "every Tuesday", Some("every Tuesday")),
-            ("Where does Tom live?", "in the yellow house", Some("in the yellow house")),
-        ] {
-            assert_eq!(dated(question, gold, at).as_deref(), imitated, "{question} {gold}");
-        }
     }
 
     #[test]

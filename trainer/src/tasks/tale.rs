@@ -1,12 +1,13 @@
 //! A tale: turns in order, and what can be asked after each; from the synthetic world or from a conversation of a file.
 //!
-//! Rooms it touches: world; of core: types; dialogues.
+//! Rooms it touches: world; of core: types, when; dialogues.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use fastrand::Rng;
-use keepsake_core::types::{InvalidInput, NewTurn};
+use keepsake_core::types::{InvalidInput, NewTurn, Timestamp};
+use keepsake_core::when;
 use keepsake_dialogues::questions::Dialogue;
 
 use crate::world::{self, Story};
@@ -57,7 +58,8 @@ impl Tale {
         Ok(Self { seed: story.seed, turns, questions, story: Some(story) })
     }
 
-    /// A conversation of a file, with the questions whose evidence is in it; and how many have none.
+    /// A conversation of a file, with the questions whose evidence is in it and whose answer can be learnt from; and how
+    /// many are not so.
     pub fn of_dialogue(dialogue: &Dialogue, seed: u64) -> (Self, usize) {
         let references = dialogue.turns.iter().map(NewTurn::reference);
         let places: HashMap<&str, usize> =
@@ -76,7 +78,13 @@ impl Tale {
             if holds_until.is_some_and(|until| until <= holds_from) {
                 continue;
             }
-            let (text, gold) = (asked.text.clone(), asked.gold.clone());
+            let at = dialogue.turns[turns[0]].time();
+            let gold: Vec<String> =
+                asked.gold.iter().filter_map(|gold| dated(&asked.text, gold, at)).collect();
+            if gold.is_empty() {
+                continue;
+            }
+            let text = asked.text.clone();
             questions.push(Linked { text, gold, turns, holds_from, holds_until, told: None });
         }
         let left_out = dialogue.questions.len() - questions.len();
@@ -121,6 +129,22 @@ impl Linked {
     }
 }
 
+/// An answer to learn from. To "when" that is a date: one that is told by its turn's is written out ("yesterday"), and
+/// what is neither is no answer to learn from. "When does" asks for what is done again and again.
+pub(super) fn dated(question: &str, gold: &str, at: Timestamp) -> Option<String> {
+    let question = question.to_lowercase();
+    if !question.starts_with("when") || question.starts_with("when does") {
+        return Some(gold.to_owned());
+    }
+    // Behind words that a turn's day turns into a date the date is written in parentheses.
+    let annotated = when::annotate(gold, at);
+    if annotated != gold {
+        let (_, day) = annotated.rsplit_once('(')?;
+        return Some(day.trim_end_matches(')').to_owned());
+    }
+    (world::names_date(gold) || gold.ends_with(" ago")).then(|| gold.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,10 +184,15 @@ mod tests {
 {"question":"Which pets?","answer":"a dog and a cat","evidence":["c","a"]}
 {"question":"Who is Bob?","answer":null}
 {"question":"Where?","answer":"here"}
-{"question":"Which pet?","answer":"a dog","evidence":["a"],"time":"2024-03-02T10:16"}"#;
+{"question":"Which pet?","answer":"a dog","evidence":["a"],"time":"2024-03-02T10:16"}
+{"question":"When did the cat come?","answer":"yesterday","evidence":["c"]}
+{"question":"When did the dog come?","answer":"long time no see","evidence":["a"]}"#;
         let mut dialogue = read(text, "f", Layout::Jsonl, None).unwrap().dialogues.remove(0);
         let (tale, left_out) = Tale::of_dialogue(&dialogue, 1);
-        assert_eq!((tale.questions.len(), left_out), (2, 2));
+        assert_eq!((tale.questions.len(), left_out), (3, 3));
+        assert_eq!(tale.questions[2].gold, ["1 March 2024"], "what is rewarded is what is imitated");
+        dialogue.questions.retain(|asked| !asked.text.starts_with("When"));
+        let (tale, _) = Tale::of_dialogue(&dialogue, 1);
         // What was asked before the cat came is asked before it only.
         assert_eq!([0, 1, 2].map(|turn| tale.answerable(turn).count()), [1, 1, 1]);
         dialogue.turns.truncate(2);
@@ -172,5 +201,22 @@ mod tests {
         assert_eq!([0, 1, 2].map(|turn| tale.tied(turn).count()), [0, 0, 1]);
         assert_eq!([0, 1, 2].map(|turn| tale.asked_after(turn, 2).len()), [0, 0, 1]);
         assert!(tale.questions[0].read_from(&[]).is_none());
+    }
+
+    #[test]
+    fn to_when_a_date_is_learnt_or_nothing() {
+        let at: Timestamp = "2024-03-02T10:15".parse().unwrap();
+        for (question, gold, learnt) in [
+            ("When did Tom move?", "yesterday", Some("1 March 2024")),
+            ("When did Tom move?", "2 May 2023", Some("2 May 2023")),
+            ("When did Tom move?", "in 2019", Some("in 2019")),
+            ("When did Tom move?", "many years ago", Some("many years ago")),
+            ("When did Tom move?", "long time no see", None),
+            ("When did Tom move?", "when we are 40", None),
+            ("When does Tom sing?", "every Tuesday", Some("every Tuesday")),
+            ("Where does Tom live?", "in the yellow house", Some("in the yellow house")),
+        ] {
+            assert_eq!(dated(question, gold, at).as_deref(), learnt, "{question} {gold}");
+        }
     }
 }
