@@ -11,12 +11,16 @@ use super::{Lora, Pair, WeightsError};
 impl Lora {
     /// The adapter of this rank whose products B·A are nearest to these in the Frobenius norm: of each its largest singular
     /// values (Eckart and Young, Psychometrika 1936), shared evenly by A and B. Refused where a pair has that rank or less
-    /// already, or another rank than the others.
+    /// already, or another rank than the others, or where a linear is narrower than that.
     pub fn lower(&self, rank: usize) -> Result<Self, WeightsError> {
         let Some(before) = self.rank().filter(|before| (1..*before).contains(&rank)) else {
             let what = format!("all pairs must have one rank, above {rank}, and that must be above 0");
             return Err(WeightsError::Lora(what));
         };
+        let narrowest = self.pairs.values().map(|pair| pair.a.len().min(pair.b.len()) / pair.rank).min();
+        if narrowest.is_some_and(|narrowest| narrowest < rank) {
+            return Err(WeightsError::Lora(format!("a linear is narrower than {rank}; take a lower rank")));
+        }
         let pairs: BTreeMap<_, _> = self.pairs.iter().map(|(at, pair)| (*at, pair.lower(rank))).collect();
         // A product counts alpha / rank.
         Ok(Self { alpha: self.alpha * rank as f32 / before as f32, pairs })
@@ -96,6 +100,9 @@ mod tests {
         for (lora, rank) in [(&one, 2), (&one, 3), (&one, 0)] {
             assert!(lora.lower(rank).unwrap_err().to_string().contains("one rank, above"), "{rank}");
         }
+        assert!(
+            super::super::testing::lora(&shape, 40).lower(33).unwrap_err().to_string().contains("narrower")
+        );
         let mut mixed = one.clone();
         mixed.pairs.insert((0, Linear::Q), wider(&one.pairs[&(0, Linear::Q)]));
         assert!(mixed.lower(1).is_err());
