@@ -100,9 +100,8 @@ mod tests {
         for (lora, rank) in [(&one, 2), (&one, 3), (&one, 0)] {
             assert!(lora.lower(rank).unwrap_err().to_string().contains("one rank, above"), "{rank}");
         }
-        assert!(
-            super::super::testing::lora(&shape, 40).lower(33).unwrap_err().to_string().contains("narrower")
-        );
+        let forty = lora(&shape, 40);
+        assert!(forty.lower(33).unwrap_err().to_string().contains("narrower"));
         let mut mixed = one.clone();
         mixed.pairs.insert((0, Linear::Q), wider(&one.pairs[&(0, Linear::Q)]));
         assert!(mixed.lower(1).is_err());
