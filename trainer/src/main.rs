@@ -52,6 +52,8 @@ enum Command {
     Mean(Mean),
     /// Make an adapter of a lower rank that is nearest to it: faster to evaluate, and smaller
     Lower(Lower),
+    /// Make an adapter of fewer linears, those that it changes most: faster to evaluate, and smaller
+    Prune(Prune),
     /// Turn an adapter into PEFT's files
     ToPeft(ToPeft),
     /// Turn PEFT's files into an adapter
@@ -185,6 +187,22 @@ struct Lower {
 }
 
 #[derive(Args)]
+struct Prune {
+    /// The base
+    #[arg(long)]
+    model: PathBuf,
+    /// The adapter
+    #[arg(long)]
+    adapter: PathBuf,
+    /// The share of its linears that stay adapted, for example 0.5
+    #[arg(long)]
+    keep: f64,
+    /// The file to write, in 32 bits
+    #[arg(long)]
+    out: PathBuf,
+}
+
+#[derive(Args)]
 struct ToPeft {
     /// The base
     #[arg(long)]
@@ -304,16 +322,14 @@ fn work(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Halve(Halve { model, adapter, out }) => {
-            let base = Base::open(&model)?;
-            let (lora, label) = weights::read_adapter(&adapter, base.shape())?;
-            Ok(weights::write_adapter(&out, base.shape(), &lora, &label, weights::Bits::F16)?)
+            rewrite(&model, &adapter, &out, weights::Bits::F16, |lora, _| Ok(lora))
         }
         Command::Mean(arguments) => mean(&arguments),
         Command::Lower(Lower { model, adapter, rank, out }) => {
-            let base = Base::open(&model)?;
-            let (lora, label) = weights::read_adapter(&adapter, base.shape())?;
-            let lower = lora.lower(rank)?;
-            Ok(weights::write_adapter(&out, base.shape(), &lower, &label, weights::Bits::F32)?)
+            rewrite(&model, &adapter, &out, weights::Bits::F32, |lora, _| lora.lower(rank))
+        }
+        Command::Prune(Prune { model, adapter, keep, out }) => {
+            rewrite(&model, &adapter, &out, weights::Bits::F32, |lora, base| lora.prune(keep, base))
         }
         Command::ToPeft(ToPeft { model, adapter, out, base_name }) => {
             let base = Base::open(&model)?;
@@ -451,6 +467,27 @@ fn export_verl(ExportVerl { out, stories, held }: &ExportVerl) -> Result<(), Fai
     Ok(verl::export(&rows(Split::Train, 0, *stories)?, &rows(Split::Held, 1 << 32, *held)?, out)?)
 }
 
+/// Writes an adapter of this base anew, changed.
+fn rewrite(
+    model: &Path,
+    adapter: &Path,
+    out: &Path,
+    bits: weights::Bits,
+    change: impl FnOnce(weights::Lora, &Base) -> Result<weights::Lora, WeightsError>,
+) -> Result<(), Failure> {
+    let base = Base::open(model)?;
+    let (lora, label) = weights::read_adapter(adapter, base.shape())?;
+    is_of(&base, &label)?;
+    Ok(weights::write_adapter(out, base.shape(), &change(lora, &base)?, &label, bits)?)
+}
+
+fn is_of(base: &Base, label: &weights::Label) -> Result<(), Failure> {
+    if label.base_sha256 == base.sha256()? {
+        return Ok(());
+    }
+    Err(Failure::Other(format!("it was trained on another base than {}", base.path().display())))
+}
+
 fn mean(arguments: &Mean) -> Result<(), Failure> {
     let base = Base::open(&arguments.model)?;
     let (mut parts, mut labels) = (Vec::new(), Vec::new());
@@ -466,12 +503,7 @@ fn mean(arguments: &Mean) -> Result<(), Failure> {
                     the same one";
         return Err(Failure::Other(format!("{} {what}", arguments.adapters[other].0.display())));
     }
-    if label.base_sha256 != base.sha256()? {
-        return Err(Failure::Other(format!(
-            "they were trained on another base than {}",
-            arguments.model.display()
-        )));
-    }
+    is_of(&base, label)?;
     Ok(weights::write_adapter(&arguments.out, base.shape(), &lora, label, weights::Bits::F32)?)
 }
 

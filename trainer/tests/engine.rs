@@ -9,11 +9,12 @@ mod common;
 use std::sync::Arc;
 
 use common::{
-    ALL, PART, alike, apart, asks, busy_lora, engine, furthest, gradients, numbers, tiny_base, trees, weight,
+    ALL, PART, alike, apart, asks, busy_lora, engine, flat, furthest, gradients, numbers, tiny_base, trees,
+    weight,
 };
 use keepsake_trainer::engine::local::{LocalEngine, LocalSettings, Where};
-use keepsake_trainer::engine::{AdamW, Ask, Choice, Dice, Part, PolicyEngine, Tree};
-use keepsake_trainer::weights::{Architecture, Lora, Shape};
+use keepsake_trainer::engine::{AdamW, Ask, Branch, Choice, Dice, Part, PolicyEngine, Tree};
+use keepsake_trainer::weights::{Architecture, Linear, Lora, Shape};
 
 #[test]
 fn sharing_a_prompt_packing_and_recomputing_change_nothing() {
@@ -93,6 +94,7 @@ fn random_weights_of_a_shape_can_be_trained_and_sampled() {
 
 /// The largest difference, in units of the largest number.
 fn absolute(one: &[f32], other: &[f32]) -> f32 {
+    assert_eq!(one.len(), other.len());
     let most = one.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
     one.iter().zip(other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / most
 }
@@ -103,6 +105,22 @@ fn moved(lora: &Lora, direction: &[f32], by: f32) -> Lora {
     let numbers = moved.pairs.values_mut().flat_map(|pair| pair.a.iter_mut().chain(&mut pair.b));
     numbers.zip(direction).for_each(|(number, along)| *number += by * along);
     moved
+}
+
+/// Whether a gradient is that of finite differences of a loss around a LoRA, along eight directions.
+fn assert_gradient(what: &str, lora: &Lora, gradient: &[f32], loss: &mut dyn FnMut(&Lora) -> f64) {
+    let mut random = fastrand::Rng::with_seed(1);
+    for _ in 0..8 {
+        let direction: Vec<f32> = gradient.iter().map(|_| random.f32() - 0.5).collect();
+        let exact: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
+        // Five-point stencil: its error is that of the fourth power of the step.
+        let step = 4e-3_f32;
+        let mut at = |times: f32| loss(&moved(lora, &direction, times * step));
+        let (near, far) = (at(1.0) - at(-1.0), at(2.0) - at(-2.0));
+        let found = (8.0 * near - far) / (12.0 * f64::from(step));
+        let scale = exact.abs().max(1.0);
+        assert!((exact - found).abs() / scale < 1e-3, "{what}: {exact} against {found}");
+    }
 }
 
 #[test]
@@ -134,24 +152,152 @@ fn gradients_are_those_of_finite_differences() {
                 .map(|(at, score)| f64::from(weight(at) * score))
                 .sum()
         };
-        let mut random = fastrand::Rng::with_seed(1);
-        for _ in 0..8 {
-            let direction: Vec<f32> = gradient.iter().map(|_| random.f32() - 0.5).collect();
-            let exact: f64 = gradient.iter().zip(&direction).map(|(g, d)| f64::from(g * d)).sum();
-            // Five-point stencil: its error is that of the fourth power of the step.
-            let step = 4e-3_f32;
-            let at = |times: f32, loss: &mut dyn FnMut(&Lora) -> f64| {
-                loss(&moved(&lora, &direction, times * step))
-            };
-            let (near, far) =
-                (at(1.0, &mut loss) - at(-1.0, &mut loss), at(2.0, &mut loss) - at(-2.0, &mut loss));
-            let found = (8.0 * near - far) / (12.0 * f64::from(step));
-            let scale = exact.abs().max(1.0);
-            assert!(
-                (exact - found).abs() / scale < 1e-3,
-                "{architecture:?} {part:?}: {exact} against {found}"
-            );
+        assert_gradient(&format!("{architecture:?} {part:?}"), &lora, &gradient, &mut loss);
+    }
+}
+
+/// A LoRA whose B is turned: another policy with the same linears.
+fn turned(lora: &Lora) -> Lora {
+    let mut turned = lora.clone();
+    turned.pairs.values_mut().for_each(|pair| pair.b.iter_mut().for_each(|value| *value *= -0.7));
+    turned
+}
+
+/// Divergences from the teacher, flat, and the gradients of a quarter of their sum.
+fn followed(engine: &mut LocalEngine, trees: &[Tree]) -> (Vec<f32>, Vec<f32>) {
+    let divergences = engine.follow(PART, trees, 0.25).unwrap();
+    let gradient = flat(&engine.gradients(PART).unwrap());
+    engine.clear(PART);
+    (divergences.into_iter().flatten().flatten().collect(), gradient)
+}
+
+#[test]
+fn a_teacher_is_followed_by_the_divergence_from_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for architecture in ALL {
+        let base = tiny_base(folder.path(), architecture);
+        let mut engine = engine(&base, |_| {});
+        let lora = busy_lora(&mut engine, PART);
+        let refused = engine.follow(PART, &trees(), 1.0).unwrap_err().to_string();
+        assert!(refused.contains("no adapter to learn from"), "{refused}");
+        engine.teach(&turned(&lora)).unwrap();
+        let refused = engine.follow(Part::ManagerCritic, &trees(), 1.0).unwrap_err().to_string();
+        assert!(refused.contains("critic"), "{refused}");
+
+        // Worked out from the whole distributions: each token of the vocabulary a reply of its own.
+        let tokens = 0..engine.shape().vocabulary as i32;
+        let any = |token| Branch { tokens: vec![token], choices: vec![Choice::Any] };
+        let every = Tree { prompt: vec![5, 9, 77], branches: tokens.map(any).collect() };
+        let [own, wanted] = [lora.clone(), turned(&lora)].map(|lora| {
+            engine.adopt(PART, &lora).unwrap();
+            numbers(&engine.logprobs(Some(PART), std::slice::from_ref(&every)).unwrap())
+        });
+        engine.adopt(PART, &lora).unwrap();
+        let by_hand: f32 = wanted.iter().zip(&own).map(|(q, p)| q.exp() * (q - p)).sum();
+        let one = Tree { branches: vec![every.branches[8].clone()], ..every };
+        let found = followed(&mut engine, &[one]).0[0];
+        assert!(
+            by_hand > 0.01 && (found / by_hand - 1.0).abs() < 1e-4,
+            "{architecture:?}: {found}, {by_hand}"
+        );
+
+        let (divergences, gradient) = followed(&mut engine, &trees());
+        let choices = trees().into_iter().flat_map(|tree| tree.branches).flat_map(|branch| branch.choices);
+        for (choice, divergence) in choices.zip(&divergences) {
+            assert_eq!(*divergence > 0.0, choice != Choice::Forced, "{choice:?}: {divergence}");
         }
+        let mut loss = |lora: &Lora| -> f64 {
+            engine.adopt_matrices(PART, lora).unwrap();
+            followed(&mut engine, &trees()).0.iter().map(|divergence| 0.25 * f64::from(*divergence)).sum()
+        };
+        assert_gradient(&format!("{architecture:?}"), &lora, &gradient, &mut loss);
+        // From itself nobody diverges.
+        assert!(loss(&turned(&lora)).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn a_teacher_is_followed_the_same_however_trees_are_laid_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let base = tiny_base(folder.path(), Architecture::Llama);
+    let mut expected: Option<(Vec<f32>, Vec<f32>)> = None;
+    // In one pass with a shared beginning these are more rows than one chunk of logits has.
+    for (pack_tokens, shared_tokens, recompute) in
+        [(2048, 640, false), (2048, 0, true), (1, 640, true), (1, 0, false)]
+    {
+        let mut engine = engine(&base, |settings| {
+            (settings.pack_tokens, settings.shared_tokens, settings.recompute) =
+                (pack_tokens, shared_tokens, recompute);
+        });
+        let lora = busy_lora(&mut engine, PART);
+        engine.teach(&turned(&lora)).unwrap();
+        let before = engine.work().unwrap().operations;
+        let found = followed(&mut engine, &alike());
+        // There and back, and there once more for the teacher.
+        let followed = engine.work().unwrap().operations - before;
+        gradients(&mut engine, PART, &alike());
+        let learnt = engine.work().unwrap().operations - before - followed;
+        engine.logprobs(Some(PART), &alike()).unwrap();
+        let there = engine.work().unwrap().operations - before - followed - learnt;
+        assert!((followed / (learnt + there) - 1.0).abs() < 1e-9, "{followed}, {learnt}, {there}");
+        let expected = expected.get_or_insert_with(|| found.clone());
+        assert!(absolute_from(&found.0, &expected.0) < 1e-5, "{pack_tokens} {shared_tokens}");
+        assert!(absolute(&found.1, &expected.1) < 1e-5, "{pack_tokens} {shared_tokens}");
+    }
+}
+
+#[test]
+fn an_adapter_of_some_linears_trains_those_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    // Of what reads the same input all, some and none; and nothing in a layer.
+    let apart = vec![(0, Linear::Q), (0, Linear::V), (0, Linear::Gate), (0, Linear::Up), (1, Linear::Output)];
+    let whole_layer = |layer: usize| Linear::ALL.map(|linear| (layer, linear)).to_vec();
+    for (architecture, left_out, recompute) in [
+        (Architecture::Llama, apart.clone(), false),
+        (Architecture::Qwen2, apart, true),
+        (Architecture::Qwen3, whole_layer(0), false),
+        (Architecture::Llama, whole_layer(0), true),
+        (Architecture::Llama, whole_layer(1), true),
+    ] {
+        let base = tiny_base(folder.path(), architecture);
+        let mut engine = engine(&base, |settings| settings.recompute = recompute);
+        let mut zeros = busy_lora(&mut engine, PART);
+        let mut some = zeros.clone();
+        for at in &left_out {
+            some.pairs.remove(at);
+            zeros.pairs.get_mut(at).unwrap().b.fill(0.0);
+        }
+        engine.adopt(PART, &zeros).unwrap();
+        let (expected, all) = gradients(&mut engine, PART, &trees());
+        let mut all = all.into_iter();
+        let mut wanted = Vec::new();
+        for (at, pair) in &zeros.pairs {
+            let own = all.by_ref().take(pair.a.len() + pair.b.len());
+            if some.pairs.contains_key(at) { wanted.extend(own) } else { own.for_each(drop) }
+        }
+        engine.adopt(PART, &some).unwrap();
+        let (found, gradient) = gradients(&mut engine, PART, &trees());
+        assert!(absolute_from(&found, &expected) < 1e-5, "{architecture:?}");
+        assert!(absolute(&wanted, &gradient) < 1e-5, "{architecture:?}");
+
+        engine.forward_backward(PART, &trees(), &mut |_, _, scores| vec![1.0; scores.len()]).unwrap();
+        assert!(!engine.step(PART, &AdamW::default()).unwrap().skipped);
+        let stepped = engine.lora(PART).unwrap();
+        assert!(stepped.pairs.keys().eq(some.pairs.keys()));
+        assert!(stepped.pairs.iter().all(|(at, pair)| *pair != some.pairs[at]));
+        let saved = engine.save(PART).unwrap();
+        engine.adopt(PART, &some).unwrap();
+        engine.load(PART, &saved).unwrap();
+        assert_eq!(engine.lora(PART).unwrap(), stepped);
+        let fewer = Lora { pairs: some.pairs.clone().into_iter().skip(1).collect(), ..some.clone() };
+        for strange in [zeros, fewer] {
+            let refused = engine.adopt_matrices(PART, &strange).unwrap_err().to_string();
+            assert!(refused.contains("other linears"), "{refused}");
+        }
+        let mut mixed = some.clone();
+        let pair = mixed.pairs.values_mut().next().unwrap();
+        (pair.rank, pair.a, pair.b) = (pair.rank * 2, pair.a.repeat(2), pair.b.repeat(2));
+        assert!(engine.adopt(PART, &mixed).unwrap_err().to_string().contains("different ranks"));
     }
 }
 

@@ -12,10 +12,11 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use common::tiny_base;
-use keepsake_core::model::{LlamaModel, LlamaSettings, Role, Tokenizer};
-use keepsake_trainer::run::{self, Ended, RunConfig, material};
+use keepsake_core::model::{LlamaModel, LlamaSettings, Role, Tokenizer, adapter};
+use keepsake_trainer::engine::{Choice, Part, PolicyEngine};
+use keepsake_trainer::run::{self, Ended, RunConfig, RunError, material};
 use keepsake_trainer::tasks::manager::NONE;
-use keepsake_trainer::weights::Architecture;
+use keepsake_trainer::weights::{Architecture, Base, Bits, Label, Lora, read_adapter, write_adapter};
 use keepsake_trainer::world::Split;
 
 const IMITATION: &str = "[learn]\nfrom = \"gold\"\nsamples = 3\n";
@@ -90,6 +91,69 @@ fn a_run_that_was_stopped_ends_as_one_that_was_not() {
             assert!(missing.is_none(), "{name}: {file} has no {missing:?}");
         }
     }
+}
+
+#[test]
+fn an_adapter_of_fewer_linears_learns_from_the_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let begun = config(folder.path(), "manager", IMITATION, 1);
+    train(&begun, &place("begun"), false);
+    let base = Base::open(&begun.model).unwrap();
+    let (mut teacher, label) = read_adapter(&place("begun/manager.gguf"), base.shape()).unwrap();
+    let mut random = fastrand::Rng::with_seed(2);
+    teacher.pairs.values_mut().flat_map(|pair| &mut pair.b).for_each(|value| *value = random.f32() - 0.5);
+    let half = teacher.prune(0.5, &base).unwrap();
+    for (name, lora) in [("teacher.gguf", &teacher), ("half.gguf", &half)] {
+        write_adapter(&place(name), base.shape(), lora, &label, Bits::F32).unwrap();
+    }
+    let from = format!("[learn]\nfrom = \"adapter\"\nadapter = {:?}\nsamples = 3\n", place("teacher.gguf"));
+    let learn = format!("[begin]\nmanager = {:?}\n{from}", place("half.gguf"));
+    let long = config(folder.path(), "manager", &learn, 6);
+    train(&long, &place("whole"), false);
+    train(&config(folder.path(), "manager", &learn, 5), &place("halves"), false);
+    train(&long, &place("halves"), true);
+    assert!(files(&place("whole")) == files(&place("halves")));
+
+    let (lora, _) = read_adapter(&place("whole/manager.gguf"), base.shape()).unwrap();
+    assert!(lora.pairs.keys().eq(half.pairs.keys()));
+    let mut loaded = run::load(&long).unwrap();
+    run::teach(&long, &mut loaded).unwrap();
+    let (mut engine, part) = (loaded.engine, Part::policy(Role::Manager));
+    let trees =
+        material::samples(&long, Role::Manager, &loaded.tokenizer, Split::Train, &mut |_| {}).unwrap();
+    let mut apart = |lora: &Lora| -> f32 {
+        engine.adopt(part, lora).unwrap();
+        engine.follow(part, &trees, 1.0).unwrap().iter().flatten().flatten().sum()
+    };
+    let (before, after, own) = (apart(&half), apart(&lora), apart(&teacher));
+    assert!(after < 0.95 * before && own < 1e-3 * before, "{before}, {after}, {own}");
+
+    // What is logged is that divergence, of a choice: of all samples it was this much before.
+    let choices = trees.iter().flat_map(|tree| &tree.branches).flat_map(|branch| &branch.choices);
+    let mean = f64::from(before) / choices.filter(|choice| **choice != Choice::Forced).count() as f64;
+    let lines = std::fs::read_to_string(place("whole/log.jsonl")).unwrap();
+    let logged = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["sft/loss"].as_f64();
+    let first = lines.lines().find_map(logged).unwrap();
+    assert!((0.3..3.0).contains(&(first / mean)), "{first}, {mean}");
+
+    // Another teacher is another run.
+    std::fs::copy(place("half.gguf"), place("teacher.gguf")).unwrap();
+    let other = run::train(&long, &place("whole"), true, &AtomicBool::new(false));
+    assert!(matches!(other, Err(RunError::State { .. })), "{other:?}");
+    // One of another agent, way to answer or wording is none.
+    let refused = |role: &str, label: &Label| {
+        write_adapter(&place("teacher.gguf"), base.shape(), &teacher, label, Bits::F32).unwrap();
+        let config = config(folder.path(), role, &from, 1);
+        run::train(&config, &place("refused"), true, &AtomicBool::new(false)).unwrap_err().to_string()
+    };
+    assert!(refused("answer", &label).contains("no adapter of the answer agent"));
+    let answers = Label { role: Role::Answer, wording: adapter::wording(Role::Answer), ..label.clone() };
+    let direct = refused("answer", &Label { distils: false, ..answers.clone() });
+    assert!(direct.contains("distils = false"), "{direct}");
+    assert!(
+        refused("answer", &Label { wording: label.wording.clone(), ..answers }).contains("another version")
+    );
 }
 
 /// What the pictures of a run show at least.
@@ -276,6 +340,10 @@ fn settings_that_do_not_fit_together_are_refused() {
         RunConfig::read(&file).unwrap_err().to_string()
     };
     assert!(refused("joint", IMITATION).contains("from rewards only"));
+    let follows = "[learn]\nfrom = \"adapter\"\nadapter = \"a.gguf\"\nsamples = 0\n";
+    assert!(refused("manager", follows).contains("samples is 0"));
+    assert!(refused("joint", &follows.replace('0', "1")).contains("from rewards only"));
+    assert!(refused("manager", &follows.replace("adapter = \"a.gguf\"", "")).contains("missing field"));
     assert!(refused("joint", &NESTED.replace("answers = 2", "answers = 1")).contains("answers = 2"));
     assert!(refused("joint", &NESTED.replace("grpo", "ppo")).contains("grpo"));
     assert!(refused("manager", &format!("{GRPO}[data]\nfiles = [\"a\"]\n")).contains("by = \"agent\""));

@@ -1,7 +1,8 @@
 //! Policy engines: the seam between the algorithms and what computes log-probabilities and their gradients.
 //!
-//! An engine holds a frozen base and, for each [`Part`], a LoRA. It knows no rewards, losses or memories: a loss says
-//! what its derivative by each log-probability is, and the engine carries that through the model.
+//! An engine holds a frozen base and, for each [`Part`], a LoRA. It knows no rewards or memories, and of losses only the
+//! divergence from another adapter, which needs all probabilities: any other says what its derivative by each
+//! log-probability is, and the engine carries that through the model.
 //!
 //! Rooms it touches: weights.
 
@@ -194,6 +195,11 @@ pub trait PolicyEngine {
         derivative: &mut Derivative<'_>,
     ) -> Result<Scores, EngineError>;
 
+    /// Knowledge distillation (Hinton et al., arXiv 1503.02531; at temperature 1): the gradients of a policy's LoRA grow by those
+    /// of `scale · Σ KL(teacher ‖ policy)` over the branches' choices. Gives the KL of each token, nats, 0 where it was forced;
+    /// in the order of trees, branches and tokens.
+    fn follow(&mut self, part: Part, trees: &[Tree], scale: f64) -> Result<Vec<Vec<Vec<f32>>>, EngineError>;
+
     /// Values of a critic before each token of the branches, without gradients.
     fn values(&mut self, part: Part, trees: &[Tree]) -> Result<Scores, EngineError>;
 
@@ -266,6 +272,11 @@ pub enum EngineError {
     /// The device is not there.
     #[error("{0}")]
     NoDevice(String),
+    /// A policy was to follow a teacher, and there is none.
+    #[error(
+        "there is no adapter to learn from: give one to an engine on this machine; a training server takes none"
+    )]
+    NoTeacher,
     /// A training server did not do it.
     #[error(transparent)]
     Server(#[from] tinker::TinkerError),

@@ -40,7 +40,7 @@ pub struct RunConfig {
     /// What all randomness comes from.
     #[serde(default)]
     pub seed: u64,
-    /// What is learnt from: gold replies, or rewards.
+    /// What is learnt from: gold replies, another adapter, or rewards.
     pub learn: Learn,
     /// The learning rate. Default for rewards: 5e-5 after 5 steps, the upper end of what is usual for LoRA
     /// (docs/trainer.md).
@@ -166,6 +166,16 @@ pub enum Learn {
         #[serde(default = "sixteen")]
         samples: usize,
     },
+    /// What another adapter would choose along gold replies, with all its probabilities (knowledge distillation; Hinton et al.,
+    /// arXiv 1503.02531): what an adapter of fewer linears or a lower rank has lost comes back by it. The loss is the
+    /// divergence from that adapter; held-out samples are measured against gold.
+    Adapter {
+        /// The GGUF adapter, of the same agent, base, wording and way to answer.
+        adapter: PathBuf,
+        /// Samples of a step.
+        #[serde(default = "sixteen")]
+        samples: usize,
+    },
     /// Rewards.
     Rewards {
         /// `grpo` or `ppo`, with their own settings.
@@ -196,6 +206,16 @@ pub enum Learn {
         #[serde(default)]
         credit: CreditSettings,
     },
+}
+
+impl Learn {
+    /// The adapter whose probabilities are imitated.
+    pub fn teacher(&self) -> Option<&Path> {
+        match self {
+            Self::Adapter { adapter, .. } => Some(adapter),
+            Self::Gold { .. } | Self::Rewards { .. } => None,
+        }
+    }
 }
 
 /// The synthetic world that is learnt in.
@@ -238,9 +258,9 @@ pub struct EngineConfig {
     pub device: String,
     /// Threads of the processor; left out: as many as libtorch takes.
     pub threads: Option<usize>,
-    /// Rank of the LoRA. 16: docs/trainer.md.
+    /// Rank of a LoRA that is made; one that is begun with keeps its own. 16: docs/trainer.md.
     pub rank: usize,
-    /// Its alpha.
+    /// Its alpha, likewise.
     pub alpha: f64,
     /// Most tokens of one pass.
     pub pack_tokens: usize,
@@ -331,7 +351,7 @@ impl RunConfig {
         if self.data.files.is_empty() && (self.data.gold.is_some() || self.data.turns > 0) {
             return Err("data.gold and data.turns are about data.files, which are none".to_owned());
         }
-        let imitates = matches!(self.learn, Learn::Gold { .. });
+        let imitates = matches!(self.learn, Learn::Gold { .. } | Learn::Adapter { .. });
         match self.data.weight {
             0 => return Err("data.weight is 0: leave data.files out instead".to_owned()),
             1 => {}
@@ -353,11 +373,13 @@ impl RunConfig {
         self.engine.device()?;
         self.learning.check().map_err(|error| error.to_string())?;
         match &self.learn {
-            Learn::Gold { samples: 0 } => Err("learn.samples is 0, but has to be at least 1".to_owned()),
-            Learn::Gold { .. } if self.role == Learner::Joint => {
+            Learn::Gold { samples: 0 } | Learn::Adapter { samples: 0, .. } => {
+                Err("learn.samples is 0, but has to be at least 1".to_owned())
+            }
+            Learn::Gold { .. } | Learn::Adapter { .. } if self.role == Learner::Joint => {
                 Err("both agents learn together from rewards only: give learn.from = \"rewards\"".to_owned())
             }
-            Learn::Gold { .. } => Ok(()),
+            Learn::Gold { .. } | Learn::Adapter { .. } => Ok(()),
             Learn::Rewards { judge: Judge::Reader, .. }
                 if self.role != Learner::Answer && !self.data.files.is_empty() =>
             {
@@ -400,7 +422,8 @@ impl RunConfig {
         let same = Self { engine: EngineConfig { threads: None, ..same.engine.clone() }, ..same };
         let mut hash = Sha256::new_with_prefix(same.to_toml()?.as_bytes());
         let begin = [Role::Manager, Role::Answer].into_iter().filter_map(|role| self.begin.of(role));
-        for path in self.data.files.iter().chain(&self.data.gold).map(PathBuf::as_path).chain(begin) {
+        let files = self.data.files.iter().chain(&self.data.gold).map(PathBuf::as_path);
+        for path in files.chain(begin).chain(self.learn.teacher()) {
             hash.update(Sha256::digest(std::fs::read(path).map_err(|source| RunError::file(path, source))?));
         }
         Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
@@ -432,9 +455,14 @@ impl RunConfig {
 
     /// Settings of imitation, where it is that.
     pub fn sft(&self) -> Option<SftSettings> {
-        let (Learn::Gold { samples }, [role]) = (&self.learn, self.role.roles()) else { return None };
+        let (Learn::Gold { samples } | Learn::Adapter { samples, .. }, [role]) =
+            (&self.learn, self.role.roles())
+        else {
+            return None;
+        };
         Some(SftSettings {
             role: *role,
+            follows: self.learn.teacher().is_some(),
             learning: self.learning,
             optimiser: self.optimiser,
             steps: self.steps,
@@ -491,7 +519,7 @@ impl RunConfig {
                 distil: self.pipeline().distil,
                 ..ManagerRewards::default()
             },
-            Learn::Gold { .. } => ManagerRewards::default(),
+            Learn::Gold { .. } | Learn::Adapter { .. } => ManagerRewards::default(),
         }
     }
 

@@ -150,7 +150,7 @@ pub fn scenes(config: &RunConfig, role: Role, split: Split) -> Result<Vec<Box<dy
     });
     let answers = Arc::new(match &config.learn {
         Learn::Rewards { rewards, .. } => rewards.clone(),
-        Learn::Gold { .. } => RewardSettings::default(),
+        Learn::Gold { .. } | Learn::Adapter { .. } => RewardSettings::default(),
     });
     let scenes = worked(config, split, |story| {
         Ok(match role {

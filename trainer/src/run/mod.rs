@@ -26,7 +26,7 @@ use crate::train::joint::{Start, together};
 use crate::train::reinforce::{Held, reinforce};
 use crate::train::sft::imitate;
 use crate::train::{TrainError, Watch};
-use crate::weights::{Base, Bits, Label, WeightsError, read_adapter, write_adapter};
+use crate::weights::{Base, Bits, Label, Lora, WeightsError, read_adapter, write_adapter};
 use crate::world::Split;
 
 /// Why a run could not be made, or ended.
@@ -123,17 +123,41 @@ pub fn load(config: &RunConfig) -> Result<Loaded, RunError> {
     let mut engine = LocalEngine::load(&base, Arc::clone(&tokenizer), config.local()?)?;
     for role in [Role::Manager, Role::Answer] {
         let Some(path) = config.begin.of(role) else { continue };
-        let refused = |what: &str| RunError::Config { path: path.to_owned(), what: what.to_owned() };
-        let (lora, label) = read_adapter(path, base.shape())?;
-        if label.base_sha256 != base.sha256()? {
-            return Err(refused("it was trained on another base; use that one, or begin without it"));
-        }
-        if label.role != role {
-            return Err(refused(&format!("it is no adapter of the {} agent", role.as_str())));
-        }
-        engine.adopt(Part::policy(role), &lora)?;
+        let (lora, _) = own_adapter(&base, role, path)?;
+        engine.adopt(Part::policy(role), &lora).map_err(|error| refused(path, error.to_string()))?;
     }
     Ok(Loaded { engine, tokenizer, base })
+}
+
+/// Gives the engine the adapter that the run learns from, where it learns from one.
+pub fn teach(config: &RunConfig, loaded: &mut Loaded) -> Result<(), RunError> {
+    let (Some(path), [role]) = (config.learn.teacher(), config.role.roles()) else { return Ok(()) };
+    let (lora, label) = own_adapter(&loaded.base, *role, path)?;
+    if label.wording != adapter::wording(*role) {
+        let what = "it was trained for prompts of another version; learn from one of this version";
+        return Err(refused(path, what));
+    }
+    if *role == Role::Answer && label.distils != config.distils {
+        let what = format!("it was trained with distils = {}; give the same", label.distils);
+        return Err(refused(path, what));
+    }
+    loaded.engine.teach(&lora).map_err(|error| refused(path, error.to_string()))
+}
+
+/// An adapter of this agent and base.
+fn own_adapter(base: &Base, role: Role, path: &Path) -> Result<(Lora, Label), RunError> {
+    let (lora, label) = read_adapter(path, base.shape())?;
+    if label.base_sha256 != base.sha256()? {
+        return Err(refused(path, "it was trained on another base; use that one, or another adapter"));
+    }
+    if label.role != role {
+        return Err(refused(path, format!("it is no adapter of the {} agent", role.as_str())));
+    }
+    Ok((lora, label))
+}
+
+fn refused(path: &Path, what: impl Into<String>) -> RunError {
+    RunError::Config { path: path.to_owned(), what: what.into() }
 }
 
 /// Trains as the settings say, in a folder. `resume`: goes on with the run that is there. `stop` ends it before its next
@@ -148,7 +172,9 @@ pub fn train(config: &RunConfig, folder: &Path, resume: bool, stop: &AtomicBool)
     std::fs::create_dir_all(folder).map_err(|source| RunError::file(folder, source))?;
     std::fs::write(&kept, config.to_toml()?).map_err(|source| RunError::file(&kept, source))?;
 
-    let Loaded { mut engine, tokenizer, base } = load(config)?;
+    let mut loaded = load(config)?;
+    teach(config, &mut loaded)?;
+    let Loaded { mut engine, tokenizer, base } = loaded;
     let first = state.as_ref().map_or(0, |state| state.step);
     let mut watch = Files {
         folder,

@@ -1,4 +1,4 @@
-//! Imitation: supervised fine-tuning on gold replies.
+//! Imitation: supervised fine-tuning on gold replies, or on what another adapter would choose along them.
 //!
 //! Rooms it touches: algo, engine.
 
@@ -17,6 +17,9 @@ use crate::tasks::TaskError;
 pub struct SftSettings {
     /// Who learns.
     pub role: Role,
+    /// Whether the probabilities of the engine's teacher are imitated ([`PolicyEngine::follow`]) instead of the gold replies'
+    /// tokens. Held-out samples are measured against gold either way.
+    pub follows: bool,
     /// The learning rate.
     pub learning: Schedule,
     /// The optimiser; its own learning rate does not count.
@@ -69,26 +72,11 @@ pub fn imitate(
             tree.branches.iter().flat_map(|branch| &branch.choices).filter(|c| **c != Choice::Forced).count()
         };
         let total = drawn.iter().map(choices).sum::<usize>() as f64;
-        let (mut metrics, mut failed) = (SftMetrics::default(), None);
-        engine.forward_backward(part, &drawn, &mut |tree, branch, scores| {
-            let choices = &drawn[tree].branches[branch].choices;
-            let weights: Vec<f64> =
-                choices.iter().map(|choice| f64::from(u8::from(*choice != Choice::Forced))).collect();
-            let scores: Vec<f64> = scores.iter().map(|score| f64::from(*score)).collect();
-            match sft_loss(&scores, &weights, total) {
-                Ok(loss) => {
-                    metrics += loss.metrics;
-                    loss.gradient.iter().map(|value| *value as f32).collect()
-                }
-                Err(error) => {
-                    failed = Some(error.to_string());
-                    Vec::new()
-                }
-            }
-        })?;
-        if let Some(failed) = failed {
-            return Err(TrainError::Algorithm(failed));
-        }
+        let mut values = if settings.follows {
+            followed(engine, part, &drawn, total)?
+        } else {
+            imitated(engine, part, &drawn, total)?
+        };
         let rate = settings.learning.rate(step);
         let stepped = engine.step(part, &AdamW { learning_rate: rate, ..settings.optimiser })?;
         skipped = if stepped.skipped { skipped + 1 } else { 0 };
@@ -97,8 +85,6 @@ pub fn imitate(
         }
         let seconds = started.elapsed().as_secs_f64();
         let tokens: usize = drawn.iter().map(Tree::tokens).sum();
-        let mut values: Named =
-            metrics.values().into_iter().map(|(name, value)| (name.replacen('_', "/", 1), value)).collect();
         values.push(("learning_rate".to_owned(), rate));
         values.push(("gradient/norm".to_owned(), stepped.gradient_norm));
         values.push(("gradient/skipped".to_owned(), f64::from(u8::from(stepped.skipped))));
@@ -110,6 +96,49 @@ pub fn imitate(
         watch.evaluated(settings.steps, "held", &measure(engine, part, held)?)?;
     }
     save(engine, part, settings.steps, watch)
+}
+
+/// Gradients of the mean surprisal at the choices of the gold replies, of which there are `total`; and what is logged of it.
+fn imitated(
+    engine: &mut dyn PolicyEngine,
+    part: Part,
+    drawn: &[Tree],
+    total: f64,
+) -> Result<Named, TrainError> {
+    let (mut metrics, mut failed) = (SftMetrics::default(), None);
+    engine.forward_backward(part, drawn, &mut |tree, branch, scores| {
+        let choices = &drawn[tree].branches[branch].choices;
+        let weights: Vec<f64> =
+            choices.iter().map(|choice| f64::from(u8::from(*choice != Choice::Forced))).collect();
+        let scores: Vec<f64> = scores.iter().map(|score| f64::from(*score)).collect();
+        match sft_loss(&scores, &weights, total) {
+            Ok(loss) => {
+                metrics += loss.metrics;
+                loss.gradient.iter().map(|value| *value as f32).collect()
+            }
+            Err(error) => {
+                failed = Some(error.to_string());
+                Vec::new()
+            }
+        }
+    })?;
+    if let Some(failed) = failed {
+        return Err(TrainError::Algorithm(failed));
+    }
+    Ok(metrics.values().into_iter().map(|(name, value)| (name.replacen('_', "/", 1), value)).collect())
+}
+
+/// Gradients of the mean divergence from the teacher at those choices, which is the loss that is logged.
+fn followed(
+    engine: &mut dyn PolicyEngine,
+    part: Part,
+    drawn: &[Tree],
+    total: f64,
+) -> Result<Named, TrainError> {
+    let scale = 1.0 / total.max(1.0);
+    let divergences = engine.follow(part, drawn, scale)?;
+    let sum: f64 = divergences.iter().flatten().flatten().map(|divergence| f64::from(*divergence)).sum();
+    Ok(vec![("sft/tokens".to_owned(), total), ("sft/loss".to_owned(), sum * scale)])
 }
 
 fn save(

@@ -1,8 +1,8 @@
 //! Model and adapter files: the base as it lies on disk, LoRA pairs in and out, and a base with its adapter merged.
 //!
 //! Everything here is in the layout of GGUF files, as llama.cpp has it (docs/adapter-format.md): only what reads and
-//! writes PEFT's files permutes. Nothing here computes with tensors beyond unpacking them, adding a LoRA pair and lowering
-//! its rank; the engine does that.
+//! writes PEFT's files permutes. Nothing here computes with tensors beyond unpacking them, adding a LoRA pair, measuring it and
+//! lowering its rank; the engine does that.
 //!
 //! Rooms it touches: core.
 
@@ -18,6 +18,7 @@ mod lower;
 mod merge;
 mod metadata;
 mod peft;
+mod prune;
 mod quantise;
 mod replace;
 mod shape;

@@ -148,7 +148,14 @@ fn is_empty(value: &Value) -> bool {
 fn config(shape: &Shape, lora: &Lora, rank: usize, base_name: &str) -> Value {
     let layers: BTreeSet<usize> = lora.pairs.keys().map(|(layer, _)| *layer).collect();
     let linears: BTreeSet<Linear> = lora.pairs.keys().map(|(_, linear)| *linear).collect();
-    let modules: Vec<_> = linears.into_iter().map(|linear| module(linear).1).collect();
+    // PEFT takes a linear's name for that linear of all these layers; where some have no pair, each is named with its layer.
+    let whole = layers.len() * linears.len() == lora.pairs.len();
+    let modules: Vec<_> = if whole {
+        linears.into_iter().map(|linear| module(linear).1.to_owned()).collect()
+    } else {
+        lora.pairs.keys().map(|(layer, linear)| module_name(*layer, *linear)).collect()
+    };
+    let named = (whole && layers.len() < shape.layers).then_some(layers);
     json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
@@ -157,7 +164,7 @@ fn config(shape: &Shape, lora: &Lora, rank: usize, base_name: &str) -> Value {
         "lora_alpha": alpha_number(lora.alpha),
         "lora_dropout": 0.0,
         "target_modules": modules,
-        "layers_to_transform": (layers.len() < shape.layers).then_some(layers),
+        "layers_to_transform": named,
         "bias": "none",
         "fan_in_fan_out": false,
         "inference_mode": true,
@@ -195,9 +202,13 @@ enum Half {
     B,
 }
 
-fn tensor_name(layer: usize, linear: Linear, half: Half) -> String {
+fn module_name(layer: usize, linear: Linear) -> String {
     let (part, projection) = module(linear);
-    format!("base_model.model.model.layers.{layer}.{part}.{projection}.lora_{half:?}.weight")
+    format!("layers.{layer}.{part}.{projection}")
+}
+
+fn tensor_name(layer: usize, linear: Linear, half: Half) -> String {
+    format!("base_model.model.model.{}.lora_{half:?}.weight", module_name(layer, linear))
 }
 
 fn parse_name(name: &str) -> Option<(usize, Linear, Half)> {
@@ -360,9 +371,14 @@ mod tests {
             write_peft(folder.path(), &shape, &lora, "some/base").unwrap();
             assert_eq!(read_peft(folder.path(), &shape).unwrap(), lora);
             assert_eq!(folder.names(), [CONFIG, TENSORS]);
-            // Every layer has a pair: PEFT's word for that is that none is named.
+            // Not every linear of the layers has a pair: those that have are named one by one, and no layers.
             let config = fs::read_to_string(folder.path().join(CONFIG)).unwrap();
             assert!(config.contains("\"layers_to_transform\": null"), "{config}");
+            let config: Value = serde_json::from_str(&config).unwrap();
+            let modules = config["target_modules"].as_array().unwrap();
+            assert_eq!(modules.len(), lora.pairs.len());
+            assert!(modules.contains(&json!("layers.1.mlp.down_proj")));
+            assert!(!modules.contains(&json!("layers.0.mlp.down_proj")));
         }
     }
 

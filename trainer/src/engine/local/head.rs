@@ -125,6 +125,25 @@ impl<'a> Chosen<'a> {
         gradient
     }
 
+    /// KL(teacher ‖ own) of every row, nats, forced ones 0; and the derivative of `scale` times their sum by the own hidden
+    /// states, `[predicted, width]`: `dlogits = scale · (p − q)` where q are the teacher's probabilities and p the own ones.
+    /// The teacher's rows are those of the same pack.
+    pub(super) fn towards(&self, teacher: &Self, scale: f64) -> (Vec<f32>, Tensor) {
+        let mut divergences = vec![0.0; self.choices.len()];
+        let mut gradient = self.hidden.zeros_like();
+        for at in 0..self.rows.len().div_ceil(self.chunk) {
+            let ((rows, _, own), (_, _, wanted)) = (self.chunk(at), teacher.chunk(at));
+            let likely = wanted.exp();
+            let divergence = ((wanted - &own) * &likely).sum_dim_intlist(1, false, Kind::Float);
+            for (row, divergence) in rows.iter().zip(numbers(&divergence)) {
+                divergences[*row as usize] = divergence;
+            }
+            let logits = (own.exp() - likely) * scale;
+            let _ = gradient.index_copy_(0, &self.place(rows), &self.head.back(&logits));
+        }
+        (divergences, gradient)
+    }
+
     fn rows_of(&self, chunk: usize) -> &[i64] {
         &self.rows[chunk * self.chunk..((chunk + 1) * self.chunk).min(self.rows.len())]
     }

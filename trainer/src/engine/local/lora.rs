@@ -1,4 +1,5 @@
-//! A LoRA on all seven linears of every layer (Hu et al., arXiv 2106.09685); of a critic, its value head too.
+//! A LoRA on all seven linears of every layer (Hu et al., arXiv 2106.09685), or on those that an adapter which it begins as
+//! has; of a critic, its value head too.
 //!
 //! A and B are kept in 32 bits whatever the base computes in. It knows no losses.
 //!
@@ -16,7 +17,10 @@ use crate::weights::{Linear, Lora, Pair, Shape};
 pub(super) struct Adapter {
     rank: usize,
     alpha: f64,
-    pairs: Vec<[Trained; 7]>,
+    /// By layer and linear. What has no pair is as the base has it, and stays so.
+    pairs: Vec<[Option<Trained>; 7]>,
+    /// Outputs of each linear.
+    outputs: [usize; 7],
     /// A critic's: `[width, 1]` and `[1]`, zero at first.
     value_head: Option<[Leaf; 2]>,
     /// Optimiser steps that were made.
@@ -40,10 +44,11 @@ impl Adapter {
             let a: Vec<f32> =
                 (0..rank * inputs).map(|_| ((random.f64() * 2.0 - 1.0) * bound) as f32).collect();
             let a = Tensor::from_slice(&a).view([rank as i64, inputs as i64]).to_device(device);
-            Trained { a: Leaf::new(&a), b: Leaf::new(&zeros([outputs, rank])) }
+            Some(Trained { a: Leaf::new(&a), b: Leaf::new(&zeros([outputs, rank])) })
         };
         let pairs = (0..shape.layers).map(|_| Linear::ALL.map(&mut pair)).collect();
-        Self { rank, alpha, pairs, value_head: None, steps: 0 }
+        let outputs = Linear::ALL.map(|linear| linear.size(shape).0);
+        Self { rank, alpha, pairs, outputs, value_head: None, steps: 0 }
     }
 
     /// The same with a value head: a critic.
@@ -53,26 +58,36 @@ impl Adapter {
         self
     }
 
-    /// One that was trained before, its optimiser fresh.
+    /// One that was trained before, its optimiser fresh. It has the linears which that one has.
     pub(super) fn of(shape: &Shape, lora: &Lora, device: Device) -> Result<Self, EngineError> {
-        let misfit = |what: &str| EngineError::State(what.to_owned());
-        let rank =
-            lora.pairs.values().next().map(|pair| pair.rank).ok_or_else(|| misfit("it has no matrices"))?;
+        let refused = |what: &str| Err(EngineError::State(what.to_owned()));
+        let Some(rank) = lora.pairs.values().next().map(|pair| pair.rank) else {
+            return refused("it has no matrices");
+        };
+        if lora.pairs.values().any(|pair| pair.rank != rank) {
+            return refused("its matrices have different ranks; train with one of a single rank");
+        }
         let mut new = Self::new(shape, rank, f64::from(lora.alpha), Dice::new(&[]), device);
+        for (layer, pairs) in new.pairs.iter_mut().enumerate() {
+            for (linear, trained) in Linear::ALL.iter().zip(pairs) {
+                trained.take_if(|_| !lora.pairs.contains_key(&(layer, *linear)));
+            }
+        }
         new.set(lora)?;
         Ok(new)
     }
 
     /// Takes over matrices, and nothing else.
     pub(super) fn set(&mut self, lora: &Lora) -> Result<(), EngineError> {
-        let misfit = || EngineError::State("a linear has no matrices, or of another rank".to_owned());
-        for (layer, pairs) in self.pairs.iter_mut().enumerate() {
-            for (linear, trained) in Linear::ALL.iter().zip(pairs) {
-                let pair = lora.pairs.get(&(layer, *linear)).filter(|pair| pair.rank == self.rank);
-                let pair = pair.ok_or_else(misfit)?;
-                trained.a.set(&pair.a);
-                trained.b.set(&pair.b);
-            }
+        let alike = lora.pairs.values().all(|pair| pair.rank == self.rank);
+        if !(alike && self.each().map(|(at, _)| at).eq(lora.pairs.keys().copied())) {
+            let what = format!("its matrices are of other linears, or not of rank {}", self.rank);
+            return Err(EngineError::State(what));
+        }
+        let trained = self.pairs.iter_mut().flatten().flatten();
+        for (trained, pair) in trained.zip(lora.pairs.values()) {
+            trained.a.set(&pair.a);
+            trained.b.set(&pair.b);
         }
         Ok(())
     }
@@ -80,11 +95,16 @@ impl Adapter {
     /// What is added to linears, in what the base computes in.
     pub(super) fn patch(&self, kind: Kind) -> Patch {
         let scale = self.alpha / self.rank as f64;
-        let added = |of_layer: &[Trained; 7], joint: Joint| {
-            let trained = || joint.linears().iter().map(|linear| &of_layer[*linear as usize]);
-            let down: Vec<Tensor> = trained().map(|pair| pair.a.value.to_kind(kind)).collect();
-            let up: Vec<Tensor> = trained().map(|pair| (pair.b.value.tr() * scale).to_kind(kind)).collect();
-            Added { down: Tensor::cat(&down, 0), up: Tensor::block_diag(&up) }
+        let added = |of_layer: &[Option<Trained>; 7], joint: Joint| {
+            let linears = || joint.linears().iter().map(|linear| *linear as usize);
+            let trained = linears().filter_map(|at| of_layer[at].as_ref());
+            let down: Vec<Tensor> = trained.map(|pair| pair.a.value.to_kind(kind)).collect();
+            let device = down.first()?.device();
+            // A linear without a pair is a block of no rows.
+            let nothing = |at: usize| Tensor::zeros([0, self.outputs[at] as i64], (kind, device));
+            let up = |at: usize| of_layer[at].as_ref().map(|pair| (pair.b.value.tr() * scale).to_kind(kind));
+            let up: Vec<Tensor> = linears().map(|at| up(at).unwrap_or_else(|| nothing(at))).collect();
+            Some(Added { down: Tensor::cat(&down, 0), up: Tensor::block_diag(&up) })
         };
         let layers = self.pairs.iter().map(|of_layer| Joint::ALL.map(|joint| added(of_layer, joint)));
         Patch { added: layers.collect() }
@@ -139,14 +159,19 @@ impl Adapter {
     }
 
     fn matrices(&self, of: impl Fn(&Leaf) -> Vec<f32>) -> Lora {
-        let mut pairs = BTreeMap::new();
-        for (layer, trained) in self.pairs.iter().enumerate() {
-            for (linear, trained) in Linear::ALL.iter().zip(trained) {
-                pairs
-                    .insert((layer, *linear), Pair { rank: self.rank, a: of(&trained.a), b: of(&trained.b) });
-            }
-        }
+        let pair = |trained: &Trained| Pair { rank: self.rank, a: of(&trained.a), b: of(&trained.b) };
+        let pairs: BTreeMap<_, _> = self.each().map(|(at, trained)| (at, pair(trained))).collect();
         Lora { alpha: self.alpha as f32, pairs }
+    }
+
+    /// The linears that have a pair, in the order of [`Lora::pairs`].
+    fn each(&self) -> impl Iterator<Item = ((usize, Linear), &Trained)> {
+        let of_layer = |(layer, pairs): (usize, _)| {
+            let place = move |linear: Linear| (layer, linear);
+            Linear::ALL.into_iter().map(place).zip(pairs)
+        };
+        let all = self.pairs.iter().enumerate().flat_map(of_layer);
+        all.filter_map(|(at, trained): (_, &Option<Trained>)| Some((at, trained.as_ref()?)))
     }
 
     /// How many steps were made, then every matrix with its moments.
@@ -156,11 +181,12 @@ impl Adapter {
         bytes
     }
 
-    /// Takes up what was saved of one of the same base and rank.
+    /// Takes up what was saved of one of the same base, rank and linears. Of these only how many numbers they have is looked
+    /// at: a run's identity holds the adapter that it began with.
     pub(super) fn load(&mut self, bytes: &[u8]) -> Result<(), EngineError> {
         let wanted = 8 + self.leaves().map(Leaf::bytes).sum::<usize>();
         let (Some((steps, mut rest)), true) = (bytes.split_first_chunk::<8>(), bytes.len() == wanted) else {
-            let what = format!("it has {} bytes, and this base and rank need {wanted}", bytes.len());
+            let what = format!("it has {} bytes, and this base, rank and linears need {wanted}", bytes.len());
             return Err(EngineError::State(what));
         };
         self.steps = i64::from_le_bytes(*steps);
@@ -173,12 +199,13 @@ impl Adapter {
     }
 
     fn leaves(&self) -> impl Iterator<Item = &Leaf> {
-        let matrices = self.pairs.iter().flatten().flat_map(|trained| [&trained.a, &trained.b]);
+        let matrices = self.pairs.iter().flatten().flatten().flat_map(|trained| [&trained.a, &trained.b]);
         matrices.chain(self.value_head.iter().flatten())
     }
 
     fn leaves_mut(&mut self) -> impl Iterator<Item = &mut Leaf> {
-        let matrices = self.pairs.iter_mut().flatten().flat_map(|trained| [&mut trained.a, &mut trained.b]);
+        let matrices =
+            self.pairs.iter_mut().flatten().flatten().flat_map(|trained| [&mut trained.a, &mut trained.b]);
         matrices.chain(self.value_head.iter_mut().flatten())
     }
 }
@@ -209,8 +236,8 @@ impl Joint {
 ///
 /// The matrices are cast and joined once for a whole pass; their gradients go back through that.
 pub(super) struct Patch {
-    /// By layer; none without an adapter.
-    added: Vec<[Added; 4]>,
+    /// By layer; none without an adapter, nor where no linear of the four has a pair.
+    added: Vec<[Option<Added>; 4]>,
 }
 
 /// The matrices of joined linears.
@@ -227,6 +254,11 @@ impl Patch {
         Self { added: Vec::new() }
     }
 
+    /// The first layer to which something is added: before it there is nothing to learn.
+    pub(super) fn lowest(&self) -> usize {
+        self.added.iter().position(|layer| layer.iter().any(Option::is_some)).unwrap_or(0)
+    }
+
     /// Joined linears of a layer: `[tokens, inputs]` to `[tokens, outputs of all]`.
     pub(super) fn linear(
         &self,
@@ -237,7 +269,7 @@ impl Patch {
         bias: Option<&Tensor>,
     ) -> Tensor {
         let mut out = input.linear(weight, bias);
-        if let Some(added) = self.added.get(layer).map(|layer| &layer[joint as usize]) {
+        if let Some(added) = self.added.get(layer).and_then(|layer| layer[joint as usize].as_ref()) {
             let inner = input.linear::<&Tensor>(&added.down, None);
             let _ = out.addmm_(&inner, &added.up);
         }

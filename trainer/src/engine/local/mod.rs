@@ -1,6 +1,6 @@
 //! The engine on this machine, over libtorch: one program for processors and CUDA.
 //!
-//! The base is the GGUF file that ships, unpacked; each part has a LoRA on all its linears. libtorch reports failure by a
+//! The base is the GGUF file that ships, unpacked; each part has a LoRA on its linears. libtorch reports failure by a
 //! panic of its binding: [`guarded`] turns one into an error, with the gradients cleared. Its parts do not change outside
 //! of a step.
 //!
@@ -91,6 +91,8 @@ pub struct LocalEngine {
     tokenizer: Arc<Tokenizer>,
     settings: LocalSettings,
     adapters: BTreeMap<Part, Adapter>,
+    /// What policies may learn from; it does not change.
+    teacher: Option<Adapter>,
     /// Operations of passes so far.
     operations: Cell<f64>,
     most_per_second: f64,
@@ -129,8 +131,8 @@ impl LocalEngine {
         let kind = if device == Device::Cpu { Kind::Float } else { Kind::BFloat16 };
         let decoder = guarded(device, || decoder(device, kind).map_err(EngineError::from))?;
         let most_per_second = guarded(device, || Ok(work::most_per_second(device, kind)))?;
-        let (adapters, operations) = (BTreeMap::new(), Cell::new(0.0));
-        Ok(Self { decoder, tokenizer, settings, adapters, operations, most_per_second })
+        let (adapters, teacher, operations) = (BTreeMap::new(), None, Cell::new(0.0));
+        Ok(Self { decoder, tokenizer, settings, adapters, teacher, operations, most_per_second })
     }
 
     /// The base's dimensions.
@@ -154,6 +156,12 @@ impl LocalEngine {
         let adapter = Adapter::of(shape, lora, device)?;
         self.adapters
             .insert(part, if part.is_critic() { adapter.with_values(shape, device) } else { adapter });
+        Ok(())
+    }
+
+    /// Gives the engine the adapter that [`PolicyEngine::follow`] goes by.
+    pub fn teach(&mut self, lora: &Lora) -> Result<(), EngineError> {
+        self.teacher = Some(Adapter::of(&self.decoder.shape, lora, self.decoder.device)?);
         Ok(())
     }
 
@@ -232,9 +240,9 @@ impl LocalEngine {
         let gradient = back(&predicting.detach());
         (predicting * gradient).sum(Kind::Float).backward();
         let mut gradient = last.grad();
-        for (at, input) in inputs.into_iter().enumerate().rev() {
-            // Nothing is before the first layer.
-            let input = if at > 0 { input.set_requires_grad(true) } else { input };
+        let lowest = patch.lowest();
+        for (at, input) in inputs.into_iter().enumerate().skip(lowest).rev() {
+            let input = if at > lowest { input.set_requires_grad(true) } else { input };
             let output = self.decoder.layer(at, &input, pack, patch);
             (output * gradient).to_kind(Kind::Float).sum(Kind::Float).backward();
             gradient = input.grad();
@@ -326,6 +334,32 @@ impl PolicyEngine for LocalEngine {
                         let by_row = by_row(&found.logprobs, &mut all);
                         chosen.back(&by_row)
                     })
+                });
+            }
+            Ok(all)
+        })
+    }
+
+    fn follow(&mut self, part: Part, trees: &[Tree], scale: f64) -> Result<Vec<Vec<Vec<f32>>>, EngineError> {
+        self.ensure(part);
+        self.run(|engine| {
+            if part.is_critic() {
+                return Err(EngineError::State("it is a critic".to_owned()));
+            }
+            let teacher = engine.teacher.as_ref().ok_or(EngineError::NoTeacher)?;
+            let layout = Layout::new(trees, engine.settings.shared_tokens);
+            let mut all = layout.places();
+            for pass in layout.passes(engine.settings.pack_tokens) {
+                let pack = Pack::new(&layout.trees[pass.clone()], &engine.decoder)?;
+                engine.count(&pack, true);
+                engine.count(&pack, false);
+                let head =
+                    |hidden: &Tensor| Chosen::new(&engine.decoder.head, hidden, &pack.targets, &pack.choices);
+                let wanted = no_grad(|| engine.predicting(&pack, &teacher.patch(engine.decoder.kind)));
+                engine.learn(&pack, &engine.patch(Some(part)), |hidden| {
+                    let (divergences, gradient) = no_grad(|| head(hidden).towards(&head(&wanted), scale));
+                    layout.put(pass.clone(), &divergences, &mut all);
+                    gradient
                 });
             }
             Ok(all)

@@ -498,6 +498,10 @@ impl PolicyEngine for TinkerEngine {
         Ok(by_tree(trees, scores))
     }
 
+    fn follow(&mut self, _: Part, _: &[Tree], _: f64) -> Result<Vec<Vec<Vec<f32>>>, EngineError> {
+        Err(EngineError::NoTeacher)
+    }
+
     fn values(&mut self, _part: Part, _trees: &[Tree]) -> Result<Scores, EngineError> {
         Err(TinkerError::NoCritics.into())
     }
