@@ -167,7 +167,7 @@ pub enum Learn {
         samples: usize,
     },
     /// What another adapter would choose along gold replies, with all its probabilities (knowledge distillation; Hinton et al.,
-    /// arXiv 1503.02531): what an adapter of fewer linears or a lower rank has lost comes back by it. The loss is the
+    /// arXiv 1503.02531): part of what an adapter of fewer linears or a lower rank has lost comes back by it. The loss is the
     /// divergence from that adapter; held-out samples are measured against gold.
     Adapter {
         /// The GGUF adapter, of the same agent, base, wording and way to answer.

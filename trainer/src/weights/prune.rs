@@ -7,7 +7,7 @@ use super::{Base, Lora, Pair, WeightsError};
 impl Lora {
     /// The adapter with this share of its pairs, those whose product alpha/rank · B·A is largest beside the base's linear, in the
     /// Frobenius norm (pruning by magnitude; Han et al., arXiv 1506.02626. Departures: whole pairs instead of single weights,
-    /// and measured beside what they are added to). What it loses comes back by training with `learn.from = "adapter"`. The
+    /// and measured beside what they are added to). Part of what it loses comes back by training with `learn.from = "adapter"`. The
     /// share must leave a pair, and leave one out.
     pub fn prune(&self, share: f64, base: &Base) -> Result<Self, WeightsError> {
         let kept = (share * self.pairs.len() as f64).round();
