@@ -485,7 +485,10 @@ fn is_of(base: &Base, label: &weights::Label) -> Result<(), Failure> {
     if label.base_sha256 == base.sha256()? {
         return Ok(());
     }
-    Err(Failure::Other(format!("it was trained on another base than {}", base.path().display())))
+    let path = base.path().display();
+    Err(Failure::Other(format!(
+        "the adapter was trained on another base than {path}: give that one as --model"
+    )))
 }
 
 fn mean(arguments: &Mean) -> Result<(), Failure> {
